@@ -1,0 +1,41 @@
+//! What users write and read: the `BlueGreenRelease` resource.
+//!
+//! The doc comments here are user documentation: they become the CRD's descriptions, which
+//! `kubectl explain` prints. The files under `crds/` are generated from these types.
+//!
+//! Nothing in here decides anything or talks to anybody.
+
+#![allow(
+    unreachable_pub,
+    reason = "KubeSchema repeats the public types inside a function"
+)]
+
+mod conditions;
+pub mod crd;
+mod fleet;
+mod policy;
+mod release;
+mod status;
+mod target;
+mod time;
+mod traffic;
+
+pub use conditions::{Reason, set_condition};
+pub use fleet::{
+    Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
+};
+pub use policy::{
+    Adopt, Aws, Drain, DrainTimeoutPolicy, FailurePolicy, Health, HttpProbe, InFlight,
+    MaxUnavailable, Rollout, Settle, Stop,
+};
+pub use release::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION};
+pub use status::{
+    BlueGreenReleaseStatus, Color, Course, Direction, HistoryEntry, Hold, Intent, Next, Outcome,
+    Percentiles, Phase, Recommendation, Revision, StepKind, Timings,
+};
+pub use target::{
+    Deregistered, DrainProof, Drained, GroupDrain, HealthProgress, Healthy, Process, Quiet,
+    Registered, Registration, Steps, StopHow, TargetStatus, Terminated, Unproven,
+};
+pub use time::{Duration, ParseDurationError, Time};
+pub use traffic::{RegistrationTraffic, TargetGroupRef, Traffic};

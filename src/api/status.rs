@@ -1,0 +1,336 @@
+//! What the controller knows and intends.
+//!
+//! Status is also the controller's memory: it holds observations and intents, and nothing that
+//! was merely hoped for.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Duration, StopCommand, TargetStatus, Time};
+
+/// What the controller knows and intends.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlueGreenReleaseStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Where the release stands, for people. Conditions are for machines.
+    #[serde(default)]
+    pub phase: Phase,
+
+    /// What it does or waits for, and until when at the latest.
+    #[serde(default)]
+    pub message: String,
+
+    /// `Ready` always; `Reconciling` or `Stalled` when true.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The number of the last revision that was begun.
+    #[serde(default)]
+    pub revision: u64,
+
+    /// The revision that is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blue: Option<Revision>,
+
+    /// The revision that is coming in, while a release is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<Revision>,
+
+    /// Which way a release on its way goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
+
+    /// The record of every target: one for each revision, instance and port.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["revision".into(), "id".into(), "port".into()]))]
+    pub targets: Vec<TargetStatus>,
+
+    /// The effect that is about to be, or was last, made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+
+    /// How many effects were intended for this object, ever. Every command carries its number as
+    /// a fence.
+    #[serde(default)]
+    pub effects: u64,
+
+    /// What is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+
+    /// How long drains and stops took, and what follows for the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Timings>,
+
+    /// Ended releases, the last first.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub history: Vec<HistoryEntry>,
+}
+
+/// Where a release stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize, JsonSchema)]
+pub enum Phase {
+    /// Nothing is known yet.
+    #[default]
+    Pending,
+    /// Looking whether a release can begin.
+    Preflight,
+    /// New processes start.
+    Starting,
+    /// New targets are registered and become healthy.
+    Registering,
+    /// Old targets drain.
+    Draining,
+    /// Drained processes are kept alive for `retain`.
+    Retaining,
+    /// Old processes stop.
+    Stopping,
+    /// The desired version is live and nothing is left to do.
+    Released,
+    /// The old version is being put back.
+    RollingBack,
+    /// The release failed and the old version is live again.
+    RolledBack,
+    /// A person must act; the message says what for.
+    Stalled,
+    /// `spec.paused` is true.
+    Paused,
+    /// The object is being deleted.
+    Deleting,
+}
+
+impl Phase {
+    /// The word in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Preflight => "Preflight",
+            Self::Starting => "Starting",
+            Self::Registering => "Registering",
+            Self::Draining => "Draining",
+            Self::Retaining => "Retaining",
+            Self::Stopping => "Stopping",
+            Self::Released => "Released",
+            Self::RollingBack => "RollingBack",
+            Self::RolledBack => "RolledBack",
+            Self::Stalled => "Stalled",
+            Self::Paused => "Paused",
+            Self::Deleting => "Deleting",
+        }
+    }
+}
+
+/// Blue is live, green is coming in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+pub enum Color {
+    /// Of the revision that is live.
+    Blue,
+    /// Of the revision that is coming in.
+    Green,
+}
+
+/// One version being, or having been, rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Its number: 1, 2, 3. 0 is what was there before the first release.
+    pub revision: u64,
+
+    /// Its version. Absent where nobody said what was live before the first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+
+    /// When it was begun.
+    pub started_at: Time,
+
+    /// How it is started, as the spec said when it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Command>,
+
+    /// How it is stopped, as the spec said when it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopCommand>,
+}
+
+/// Which way a release goes. Once it rolls back it never turns forward again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Course {
+    /// Forward, or back.
+    pub direction: Direction,
+
+    /// Since when.
+    pub since: Time,
+
+    /// When the last step was completed: what `rollout.stepDeadline` is counted from.
+    pub progress_at: Time,
+
+    /// Why it rolls back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+
+    /// Why nothing more is done until a person acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+}
+
+/// Forward, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+pub enum Direction {
+    /// Green comes in, blue leaves.
+    Forward,
+    /// Blue is put back, green leaves.
+    Back,
+}
+
+/// Why nothing more is done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// Since when.
+    pub since: Time,
+    /// What failed.
+    pub because: String,
+}
+
+/// An effect, written down before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// Derived from the object's UID, the revision, the step and its ordinal.
+    pub id: String,
+    /// What.
+    pub step: StepKind,
+    /// When it was written down.
+    pub at: Time,
+    /// On which targets, as `id:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// In which target group, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// The kinds of effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+pub enum StepKind {
+    /// Start the application on hosts.
+    Start,
+    /// Register targets in a target group.
+    Register,
+    /// Deregister targets from a target group.
+    Deregister,
+    /// Stop the application on hosts.
+    Stop,
+    /// Terminate instances.
+    Terminate,
+}
+
+impl StepKind {
+    /// The word in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Register => "Register",
+            Self::Deregister => "Deregister",
+            Self::Stop => "Stop",
+            Self::Terminate => "Terminate",
+        }
+    }
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Next {
+    /// When it is true, or has failed, at the latest.
+    pub at: Time,
+    /// What it is.
+    pub because: String,
+}
+
+/// How long drains and stops took.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Timings {
+    /// From deregistration to the last served request or, without a probe, to the proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Percentiles>,
+    /// From SIGTERM to the end of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Percentiles>,
+    /// What follows from them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended: Option<Recommendation>,
+    /// The last drains that these figures rest on, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_drains: Vec<Duration>,
+    /// The last stops that these figures rest on, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_stops: Vec<Duration>,
+}
+
+/// The median and the 99th percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Percentiles {
+    /// Half took no longer.
+    pub p50: Duration,
+    /// 99 of 100 took no longer.
+    pub p99: Duration,
+}
+
+/// Settings that fit what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recommendation {
+    /// For the target group's `deregistration_delay.timeout_seconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deregistration_delay: Option<Duration>,
+    /// For `spec.stop.gracePeriod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<Duration>,
+}
+
+/// An ended release.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Its revision.
+    pub revision: u64,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub started_at: Time,
+    /// When it ended.
+    pub ended_at: Time,
+    /// Why it did not end with its version live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How a release ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+pub enum Outcome {
+    /// Its version went live.
+    Promoted,
+    /// It failed and the version before it was put back.
+    RolledBack,
+    /// A person set the version before it again, and it was put back.
+    Aborted,
+    /// A person set yet another version, and the version before it was put back first.
+    Superseded,
+}

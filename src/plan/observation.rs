@@ -1,0 +1,231 @@
+//! What was seen of the world, as plain data.
+//!
+//! A reading that failed is [`Reading::Unknown`], which is a value: nobody may take it for
+//! "absent", "healthy" or "drained".
+
+use std::collections::BTreeMap;
+
+use crate::api::{Duration, Time};
+
+/// A target: an instance and the port that it is registered with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetId {
+    /// The EC2 instance's id.
+    pub id: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for TargetId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.id, self.port)
+    }
+}
+
+/// What a read said, or why nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading<T> {
+    /// It succeeded.
+    Known(T),
+    /// It failed, or was not made.
+    Unknown(Failure),
+}
+
+impl<T> Reading<T> {
+    /// What was read, if anything was.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// Why a call to the cloud failed. The message is a function of the cause alone (no request ids,
+/// no times), because it ends up in status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which kind of cause.
+    pub kind: FailureKind,
+    /// What a person should read: the thing, the cause, the remedy.
+    pub message: String,
+}
+
+/// The kinds of cause that the planner tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureKind {
+    /// It was not asked, because nobody needs it now.
+    NotAsked,
+    /// The credentials lack a permission, or are not valid.
+    Denied,
+    /// Too many calls.
+    Throttled,
+    /// The named thing does not exist.
+    NotFound,
+    /// The request itself is wrong: trying it again cannot help.
+    Rejected,
+    /// No answer in time, or the service failed. For an effect: it may have happened.
+    Unavailable,
+}
+
+/// All that one pass saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The instances that match the fleet's selector, in any state.
+    pub fleet: Reading<Vec<Instance>>,
+    /// The target groups, in the order of the spec.
+    pub groups: Vec<Reading<Group>>,
+    /// The commands that were asked about, by operation id.
+    pub commands: BTreeMap<String, Reading<CommandState>>,
+    /// The probes that were asked.
+    pub probes: BTreeMap<TargetId, Reading<ProbeReading>>,
+    /// What became of the last effect, where it failed and nothing has succeeded since. It is
+    /// not remembered over a restart.
+    pub last_effect: Option<EffectFailure>,
+}
+
+/// An EC2 instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its state.
+    pub state: InstanceState,
+    /// The value of `fleet.existing.versionTag`, where the fleet is of that kind and the
+    /// instance has the tag.
+    pub version: Option<String>,
+}
+
+/// An instance's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// `pending`.
+    Pending,
+    /// `running`.
+    Running,
+    /// `stopping` or `stopped`.
+    Stopped,
+    /// `shutting-down` or `terminated`.
+    Terminated,
+}
+
+/// A target group as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// The kind of load balancer.
+    pub load_balancer: LoadBalancerKind,
+    /// Whether its targets are instances.
+    pub instance_targets: bool,
+    /// Whether a load balancer uses it.
+    pub in_use: bool,
+    /// `deregistration_delay.timeout_seconds`.
+    pub delay: Duration,
+    /// `HealthCheckIntervalSeconds`.
+    pub health_interval: Duration,
+    /// What DescribeTargetHealth listed. A target that is not here is not registered.
+    pub targets: BTreeMap<TargetId, Health>,
+}
+
+/// The kind of load balancer that a target group is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancerKind {
+    /// HTTP and HTTPS.
+    Application,
+    /// TCP, UDP and TLS.
+    Network,
+    /// GENEVE: not supported.
+    Gateway,
+}
+
+/// A target's health as the API tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// `initial`.
+    Initial,
+    /// `healthy`.
+    Healthy,
+    /// `unhealthy`, or `unhealthy.draining`.
+    Unhealthy,
+    /// `draining`.
+    Draining,
+    /// `unused` because of `Target.NotRegistered`: the same as not being listed.
+    NotRegistered,
+    /// `unused` because of `Target.NotInUse`: no rule sends to the group, or the zone is off.
+    NotInUse,
+    /// `unused` because of `Target.InvalidState`: the instance is stopped or terminated.
+    InvalidState,
+    /// `unavailable`, or a state that is not known here. Neither healthy nor gone.
+    Other,
+}
+
+/// What is known of a command that was sent to hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandState {
+    /// Systems Manager knows no command with this operation id.
+    Absent,
+    /// It was sent. One entry for each instance.
+    Sent(BTreeMap<String, Invocation>),
+}
+
+/// A command on one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invocation {
+    /// Not there yet, or running.
+    Running,
+    /// It ended with exit code 0.
+    Succeeded {
+        /// What the document's last line says of the process, if it does.
+        stopped: Option<StopReport>,
+    },
+    /// It ran and ended with another exit code.
+    Failed {
+        /// The exit code.
+        code: i32,
+        /// What the document's last line says of the process, if it does.
+        stopped: Option<StopReport>,
+        /// The end of its output, shortened.
+        output: String,
+    },
+    /// It was never run: the agent does not answer, or it timed out or was cancelled.
+    NotDelivered {
+        /// The status that Systems Manager gives.
+        status: String,
+    },
+}
+
+/// What a stop document reported of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopReport {
+    /// From SIGTERM to the end.
+    pub took: Duration,
+    /// The process's exit status, where the host knows it.
+    pub exit: Option<i32>,
+}
+
+/// What the application's probe said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeReading {
+    /// When it was asked.
+    pub at: Time,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Requests served since the start.
+    pub served: u64,
+}
+
+/// The last effect failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectFailure {
+    /// The intent's id.
+    pub intent: String,
+    /// Why.
+    pub failure: Failure,
+    /// How many effects have failed in a row.
+    pub failures: u32,
+    /// When it failed.
+    pub at: Time,
+}

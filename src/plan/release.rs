@@ -1,0 +1,18 @@
+//! What the planner is told of the object, besides its status.
+
+use crate::api::BlueGreenReleaseSpec;
+
+/// The object: its identity, its spec, and what its metadata ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The object's UID, which every operation id begins with.
+    pub uid: String,
+    /// The spec's generation.
+    pub generation: i64,
+    /// The spec.
+    pub spec: BlueGreenReleaseSpec,
+    /// Whether our finalizer is on it.
+    pub finalizer: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+}

@@ -1,0 +1,74 @@
+//! Effects as values, and what a decision holds.
+
+use std::collections::BTreeMap;
+
+use super::TargetId;
+use crate::api::{BlueGreenReleaseStatus, Duration, StepKind, Time};
+
+/// One effect. It states an absolute goal, may concern many targets, and is safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Put the finalizer on, before the first effect on AWS.
+    AddFinalizer,
+    /// Take the finalizer off: the object may go.
+    RemoveFinalizer,
+    /// Register targets in one target group.
+    Register {
+        /// The position of the group in the spec.
+        group: usize,
+        /// With id and port.
+        targets: Vec<TargetId>,
+    },
+    /// Deregister targets from one target group.
+    Deregister {
+        /// The position of the group in the spec.
+        group: usize,
+        /// With id and port.
+        targets: Vec<TargetId>,
+    },
+    /// Run a document on hosts.
+    Send(SendCommand),
+    /// Terminate instances.
+    Terminate {
+        /// Their ids.
+        instances: Vec<String>,
+    },
+}
+
+/// A command to hosts. It may be sent twice, so its document must be idempotent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendCommand {
+    /// Goes into the command's comment; a lost command is found again by it.
+    pub operation: String,
+    /// `Start` or `Stop`.
+    pub kind: StepKind,
+    /// The document.
+    pub document: String,
+    /// Its parameters, filled in.
+    pub parameters: BTreeMap<String, String>,
+    /// The hosts.
+    pub instances: Vec<String>,
+    /// How long it may run on a host.
+    pub timeout: Duration,
+}
+
+/// What a pass decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The status to write before anything is done: what was seen, and the intent.
+    pub status: BlueGreenReleaseStatus,
+    /// The one effect, if there is one.
+    pub step: Option<Step>,
+    /// When something can next be true: when to look again. With a step, that is at once.
+    pub look_at: Time,
+}
+
+/// What the next pass has to read. Reading less costs fewer calls; what is not read is
+/// `Unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The operation ids of commands whose outcome is open.
+    pub commands: Vec<String>,
+    /// The targets whose probe is to be asked.
+    pub probes: Vec<TargetId>,
+}

@@ -1,0 +1,202 @@
+//! Create, update and patch.
+
+use http::{StatusCode, header};
+use serde_json::Value;
+
+use super::{Call, render, served};
+use crate::{
+    Registry,
+    catalog::Resource,
+    field_error::FieldError,
+    object::{Decoded, FieldValidation, Scope, Writer, decode, decode_value, text},
+    patch::{self, Apply, Manager, PatchKind},
+    protobuf,
+    request::content_type,
+    service::Reply,
+    status::ApiError,
+    store::Object,
+};
+
+/// Body types of a whole object.
+const OBJECT_TYPES: [&str; 2] = ["application/json", "application/yaml"];
+
+/// Stores a new object.
+pub(super) fn create(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
+    let (decoded, warnings) = read_object(call)?;
+    let namespace = &call.target.namespace;
+    let manager = manager(call, Manager::update);
+    let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
+        let mut object = decoded;
+        manager.track(resource, None, &mut object, &writer.now);
+        writer.create(resource, namespace, object)
+    })?;
+    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+    Ok(Reply::created(StatusCode::CREATED, &rendered).with_warnings(warnings))
+}
+
+/// Replaces an object.
+pub(super) fn update(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
+    let (object, warnings) = read_object(call)?;
+    let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
+        replace(writer, resource, call, object)
+    })?;
+    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+    Ok(Reply::json(&rendered).with_warnings(warnings))
+}
+
+/// Changes a part of an object.
+pub(super) fn patch(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
+    let kind = PatchKind::of(content_type(&call.headers))?;
+    let validation = FieldValidation::parse(call.query.get("fieldValidation"))?;
+    if kind == PatchKind::Apply {
+        return apply(registry, call, validation);
+    }
+    let (stored, warnings) =
+        registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
+            let key = Writer::key(resource, &call.target.namespace, &call.target.name);
+            let existing = writer.existing(resource, &key)?;
+            let mut object = served(resource, &existing);
+            patch::change(kind, &call.body, &mut object)?;
+            let patched = object.to_string();
+            let decoded = decode_value(resource, object)?;
+            let warnings = patch_remarks(validation, decoded.remarks, &patched)?;
+            let stored = replace(writer, resource, call, decoded.object)?;
+            Ok((stored, warnings))
+        })?;
+    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+    Ok(Reply::json(&rendered).with_warnings(warnings))
+}
+
+/// Server-side apply: creates the object, or merges what the caller wants into it.
+fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Result<Reply, ApiError> {
+    let Some(name) = call.query.get("fieldManager") else {
+        return Err(ApiError::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            &[FieldError::required(
+                "fieldManager",
+                "is required for apply patch",
+            )],
+        ));
+    };
+    let wanted: Value = patch::parse_yaml(&call.body)?;
+    let decoded = decode_value(&call.resource, wanted)?;
+    let warnings = check(&call.resource, validation, decoded.remarks)?;
+    let wanted = decoded.object;
+    let stated = text(&wanted, "/metadata/name");
+    if !stated.is_empty() && stated != call.target.name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({stated}) does not match the name on the URL ({})",
+            call.target.name
+        )));
+    }
+    let apply = Apply {
+        manager: name.to_owned(),
+        force: call.query.flag("force"),
+        subresource: call.target.subresource.clone(),
+    };
+    let (stored, created) =
+        registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
+            let key = Writer::key(resource, &call.target.namespace, &call.target.name);
+            let live = writer.transaction.get(&key);
+            let Some(live) = live else {
+                if call.scope() == Scope::Status {
+                    return Err(ApiError::not_found(&resource.group_resource(), &key.name));
+                }
+                let mut object = apply.create(resource, wanted, &writer.now)?;
+                object["metadata"]["name"] = Value::from(key.name.as_str());
+                let stored = writer.create(resource, &key.namespace, object)?;
+                return Ok((stored, true));
+            };
+            let mut merged = apply.merge(resource, &live, &wanted, &writer.now)?;
+            merged["metadata"]["name"] = Value::from(key.name.as_str());
+            Ok((writer.update(resource, &key, merged, call.scope())?, false))
+        })?;
+    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+    let code = if created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok(Reply::created(code, &rendered).with_warnings(warnings))
+}
+
+fn replace(
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    call: &Call,
+    mut object: Value,
+) -> Result<Object, ApiError> {
+    let key = Writer::key(resource, &call.target.namespace, &call.target.name);
+    let existing = writer.existing(resource, &key)?;
+    let manager = manager(call, Manager::update);
+    manager.track(resource, Some(&existing), &mut object, &writer.now);
+    writer.update(resource, &key, object, call.scope())
+}
+
+/// Who writes: the name that the caller gave or, without one, the program's.
+fn manager(call: &Call, make: fn(&str, &str) -> Manager) -> Manager {
+    let agent = call
+        .headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .and_then(|agent| agent.split('/').next())
+        .filter(|agent| !agent.is_empty())
+        .unwrap_or("unknown");
+    let name = call.query.get("fieldManager").unwrap_or(agent);
+    make(name, &call.target.subresource)
+}
+
+/// The object in a request's body, and what the caller is to be warned of.
+fn read_object(call: &Call) -> Result<(Value, Vec<String>), ApiError> {
+    let validation = FieldValidation::parse(call.query.get("fieldValidation"))?;
+    let decoded = match content_type(&call.headers) {
+        "" | "application/json" => decode(&call.resource, &call.body)?,
+        "application/yaml" => decode_value(&call.resource, patch::parse_yaml(&call.body)?)?,
+        "application/vnd.kubernetes.protobuf" => {
+            let object = protobuf::namespace(&call.body)
+                .ok_or_else(|| ApiError::unsupported_media_type(&OBJECT_TYPES))?;
+            decode_value(&call.resource, object)?
+        }
+        _ => return Err(ApiError::unsupported_media_type(&OBJECT_TYPES)),
+    };
+    let Decoded { object, remarks } = decoded;
+    Ok((object, check(&call.resource, validation, remarks)?))
+}
+
+/// What becomes of fields that are unknown or occur twice: nothing, warnings or an error.
+fn check(
+    resource: &Resource,
+    validation: FieldValidation,
+    remarks: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
+    match validation {
+        FieldValidation::Strict if !remarks.is_empty() => Err(ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding \
+             error: {remarks}",
+            kind = resource.kind,
+            version = resource.version,
+            remarks = remarks.join(", ")
+        ))),
+        FieldValidation::Strict | FieldValidation::Warn => Ok(remarks),
+        FieldValidation::Ignore => Ok(Vec::new()),
+    }
+}
+
+/// The same for the outcome of a patch, which a server words in another way.
+fn patch_remarks(
+    validation: FieldValidation,
+    remarks: Vec<String>,
+    patched: &str,
+) -> Result<Vec<String>, ApiError> {
+    match validation {
+        FieldValidation::Strict if !remarks.is_empty() => {
+            let detail = format!("strict decoding error: {}", remarks.join(", "));
+            let error = FieldError::invalid("patch", Value::from(patched), detail);
+            Err(ApiError::invalid("", "", "", &[error]))
+        }
+        FieldValidation::Strict | FieldValidation::Warn => Ok(remarks),
+        FieldValidation::Ignore => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Structural schemas of custom resources: what a kind's objects may hold.
+//!
+//! A schema is parsed once, when its CustomResourceDefinition is written. It then prunes unknown
+//! fields, sets defaults and validates. It never looks at another object than the one at hand and
+//! its predecessor.
+
+mod cel;
+mod default;
+mod parse;
+mod prune;
+mod strict;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use serde_json::Value;
+
+pub(crate) use self::{
+    cel::rules,
+    default::defaults,
+    parse::parse,
+    prune::prune,
+    strict::{duplicates, parse_json},
+    validate::validate,
+};
+
+/// A JSON schema type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+}
+
+/// What `additionalProperties` allows.
+#[derive(Debug)]
+pub(crate) enum Additional {
+    Any,
+    Schema(Box<Schema>),
+}
+
+/// How a list's items are told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ListType {
+    Atomic,
+    Set,
+    /// By these fields of each item.
+    Map(Vec<String>),
+}
+
+/// A bound on a number.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    value: serde_json::Number,
+    exclusive: bool,
+}
+
+/// Bounds on a size.
+#[derive(Debug, Default)]
+pub(crate) struct Size {
+    min: Option<u64>,
+    max: Option<u64>,
+}
+
+/// One node of a structural schema.
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    kind: Option<Type>,
+    pub(crate) properties: BTreeMap<String, Schema>,
+    pub(crate) additional: Option<Additional>,
+    pub(crate) items: Option<Box<Schema>>,
+    required: Vec<String>,
+    allowed: Option<Vec<Value>>,
+    minimum: Option<Bound>,
+    maximum: Option<Bound>,
+    multiple_of: Option<serde_json::Number>,
+    length: Size,
+    item_count: Size,
+    property_count: Size,
+    pattern: Option<Regex>,
+    format: Option<String>,
+    pub(crate) nullable: bool,
+    pub(crate) preserve_unknown: bool,
+    int_or_string: bool,
+    embedded_resource: bool,
+    list_type: Option<ListType>,
+    pub(crate) atomic_map: bool,
+    default: Option<Value>,
+    all_of: Vec<Schema>,
+    any_of: Vec<Schema>,
+    one_of: Vec<Schema>,
+    not: Option<Box<Schema>>,
+    rules: Vec<cel::CompiledRule>,
+}
+
+impl Schema {
+    /// The schema of a property: declared, or of the map's entries.
+    pub(crate) fn property(&self, name: &str) -> Option<&Schema> {
+        self.properties.get(name).or(match &self.additional {
+            Some(Additional::Schema(schema)) => Some(schema),
+            Some(Additional::Any) | None => None,
+        })
+    }
+
+    /// How the items of a list are told apart.
+    pub(crate) fn list_type(&self) -> &ListType {
+        self.list_type.as_ref().unwrap_or(&ListType::Atomic)
+    }
+
+    /// The item of `old` that is the predecessor of `item`, for lists whose items have keys.
+    fn predecessor<'a>(&self, item: &Value, old: Option<&'a Value>) -> Option<&'a Value> {
+        let ListType::Map(keys) = self.list_type() else {
+            return None;
+        };
+        old?.as_array()?
+            .iter()
+            .find(|candidate| keys.iter().all(|key| candidate.get(key) == item.get(key)))
+    }
+}

@@ -54,11 +54,12 @@ impl Body for AnswerBody {
 /// An error page with this status.
 pub(super) fn error_page(status: u16) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let title = format!(
-        "{} {}",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or("Error")
-    );
+    // Two of its titles are not those of the standard.
+    let title = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "503 Service Temporarily Unavailable".to_owned(),
+        StatusCode::GATEWAY_TIMEOUT => "504 Gateway Time-out".to_owned(),
+        other => other.to_string(),
+    };
     let page = format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n\
          <center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"

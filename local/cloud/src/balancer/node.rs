@@ -88,10 +88,12 @@ pub(super) async fn run(node: Node, mut configs: LateConfig, learned: Learned) {
         }
         checks.retain(|registration, _| checked.iter().any(|(one, _)| one == registration));
         for (registration, interval) in checked {
-            checks.entry(registration).or_insert_with_key(|registration| {
-                let phase = node.random_part(interval);
-                Task::spawn(health::run(Arc::clone(&node), registration.clone(), phase))
-            });
+            checks
+                .entry(registration)
+                .or_insert_with_key(|registration| {
+                    let phase = node.random_part(interval);
+                    Task::spawn(health::run(Arc::clone(&node), registration.clone(), phase))
+                });
         }
         learned.note(node.address, version);
     }

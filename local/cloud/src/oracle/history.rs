@@ -72,6 +72,18 @@ impl Registrations {
         }
     }
 
+    /// Whether a target is registered in any group, or being registered.
+    pub(super) fn is_registered(&self, instance: &str, port: u16) -> bool {
+        self.present
+            .iter()
+            .any(|((_, target), present)| match present {
+                Present::Registering | Present::Registered => {
+                    target.id == instance && target.port == port
+                }
+                Present::Draining { .. } => false,
+            })
+    }
+
     /// Where a target stands in a group.
     pub(super) fn truth(&self, group: &str, target: &TargetKey, now: Timestamp) -> Truth {
         let registration = (group.to_owned(), target.clone());

@@ -10,6 +10,7 @@ mod record;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,8 +25,9 @@ use tokio::sync::watch;
 pub use history::{ProcessState, TargetHistory};
 pub use record::{Failure, InterruptedProcess, ProcessEnd, RequestRecord, Routing, Truth};
 pub use summary::{Counters, RoutedToWithdrawn, Summary};
+pub(crate) use ticket::Ticket;
 
-use crate::topology::{TargetKey, Topology};
+use crate::topology::Topology;
 
 /// How many ended requests are kept.
 const RECENT_KEPT: usize = 10_000;
@@ -110,11 +112,7 @@ impl Oracle {
         };
         state.in_flight.insert(number, record);
         drop(state);
-        Ticket {
-            oracle: self.clone(),
-            number,
-            open: true,
-        }
+        Ticket::new(self.clone(), number)
     }
 
     /// The hosts started a process that serves this port.
@@ -124,9 +122,14 @@ impl Oracle {
     }
 
     /// The hosts sent SIGTERM to the process that serves this port.
+    /// Where the target is still registered in a target group, that is counted: the nodes go on
+    /// sending to it.
     pub fn process_signalled(&self, instance: &str, port: u16) {
         let since = self.clock.now();
-        self.state().target(instance, port).process = ProcessState::Terminating { since };
+        let mut state = self.state();
+        let registered = state.registrations.is_registered(instance, port);
+        state.counters.signalled_while_registered += u64::from(registered);
+        state.target(instance, port).process = ProcessState::Terminating { since };
     }
 
     /// The process that serves this port ended. Returns how many requests were in flight to it.
@@ -289,91 +292,6 @@ impl State {
             push_bounded(&mut self.failures, record.clone(), FAILURES_KEPT);
         }
         push_bounded(&mut self.recent, record, RECENT_KEPT);
-    }
-}
-
-/// A request in flight. Dropping it without an end says that the client gave up: only then does
-/// the balancer let go of a request that it has not finished.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    oracle: Oracle,
-    number: u64,
-    open: bool,
-}
-
-impl Ticket {
-    /// The request's number.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// A target was chosen.
-    pub(crate) fn routed(&mut self, group: &str, target: &TargetKey, fail_open: bool) {
-        let now = self.oracle.clock.now();
-        let mut state = self.oracle.state();
-        let truth = state.registrations.truth(group, target, now);
-        if let Some(seconds) = truth.withdrawn_for() {
-            let withdrawn = &mut state.counters.routed_to_withdrawn;
-            withdrawn.requests += 1;
-            withdrawn.longest_seconds = withdrawn.longest_seconds.max(seconds);
-        }
-        state.counters.in_fail_open += u64::from(fail_open);
-        let history = state.target(&target.id, target.port);
-        history.requests += 1;
-        history.in_flight += 1;
-        history.last_routed = Some(now);
-        history.routed_while_withdrawn += u64::from(truth.withdrawn_for().is_some());
-        if let Some(record) = state.in_flight.get_mut(&self.number) {
-            record.routing = Some(Routing {
-                target_group: group.to_owned(),
-                target: target.clone(),
-                at: now,
-                truth,
-                fail_open,
-                reused_connection: false,
-            });
-        }
-    }
-
-    /// A pooled connection is used for it.
-    pub(crate) fn on_reused_connection(&mut self) {
-        let mut state = self.oracle.state();
-        state.counters.on_reused_connections += 1;
-        if let Some(record) = state.in_flight.get_mut(&self.number)
-            && let Some(routing) = &mut record.routing
-        {
-            routing.reused_connection = true;
-        }
-    }
-
-    /// The client gets this status.
-    pub(crate) fn answered(&mut self, status: u16) {
-        if let Some(record) = self.oracle.state().in_flight.get_mut(&self.number) {
-            record.status = Some(status);
-        }
-    }
-
-    /// It is over: the last byte was handed over.
-    pub(crate) fn finished(mut self) {
-        self.end(None);
-    }
-
-    /// It is over: it failed.
-    pub(crate) fn failed(mut self, failure: Failure) {
-        self.end(Some(failure));
-    }
-
-    fn end(&mut self, failure: Option<Failure>) {
-        if std::mem::take(&mut self.open) {
-            let now = self.oracle.clock.now();
-            self.oracle.state().end(self.number, failure, now);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.end(Some(Failure::ClientGone));
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Counters {
     pub routed_to_withdrawn: RoutedToWithdrawn,
     /// The longest request, in seconds.
     pub longest_seconds: f64,
+    /// Processes that were sent SIGTERM while their target was registered.
+    pub signalled_while_registered: u64,
     /// Requests that failed because their process ended under them.
     pub lost_with_process: u64,
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use tokio::sync::watch;
 
 use super::*;
+use crate::topology::TargetKey;
 
 fn oracle() -> Oracle {
     let (_, topology) = watch::channel(Arc::default());

@@ -108,6 +108,7 @@ async fn a_registered_target_that_gets_sigterm_gives_502_on_new_and_on_pooled_co
         kinds,
         [Failure::ConnectionClosed, Failure::ConnectionRefused]
     );
+    assert_eq!(world.oracle.counters().signalled_while_registered, 1);
     let explained = world.oracle.summary().failures;
     assert!(
         explained[1].contains("i-1:8080, which was registered")

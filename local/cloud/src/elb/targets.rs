@@ -1,0 +1,220 @@
+//! Registration, deregistration, and what happens to a target with time.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Reply,
+    health::{TargetStatus, status},
+    model::{Group, Target},
+};
+use crate::{
+    config::Config,
+    events::EventKind,
+    topology::HealthReport,
+    wire::ApiError,
+    world::{Ctx, View, World, later},
+};
+
+/// How many targets a target group can have.
+const TARGETS_PER_GROUP: usize = 1000;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Targets {
+    target_group_arn: String,
+    targets: Vec<TargetDescription>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TargetDescription {
+    pub(super) id: String,
+    pub(super) port: Option<u16>,
+}
+
+pub(super) fn register(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
+    let arn = &input.target_group_arn;
+    ctx.touch(arn.clone());
+    let group = ctx.elb().group(arn)?.clone();
+    for TargetDescription { id, .. } in &input.targets {
+        let instance = ctx.ec2().instances.get(id);
+        let reason = match instance {
+            None => Some("is not valid"),
+            Some(instance) if instance.vpc != group.vpc => {
+                Some("is not in the VPC of the target group")
+            }
+            Some(instance) if !instance.is_running() => Some("is not in the running state"),
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
+            return Err(ApiError::sender(
+                "InvalidTarget",
+                format!("The following targets are not valid: the instance '{id}' {reason}"),
+            ));
+        }
+    }
+    if group.targets.len() + input.targets.len() > TARGETS_PER_GROUP {
+        return Err(ApiError::sender(
+            "TooManyTargets",
+            format!("target group '{arn}' cannot have more than {TARGETS_PER_GROUP} targets"),
+        ));
+    }
+    for TargetDescription { id, port } in &input.targets {
+        register_one(ctx, &group, id, port.unwrap_or(group.port))?;
+    }
+    Ok(json!({}))
+}
+
+fn register_one(ctx: &mut Ctx<'_>, group: &Group, id: &str, port: u16) -> Result<(), ApiError> {
+    let now = ctx.now;
+    let active_at = ctx.after(ctx.config.hostility.registration_lag);
+    ctx.elb().serial += 1;
+    let serial = ctx.elb().serial;
+    let targets = &mut ctx.elb().group_mut(&group.arn)?.targets;
+    match targets.get_mut(&(id.to_owned(), port)) {
+        // Registering what is registered changes nothing.
+        Some(target) if target.draining_until.is_none() => return Ok(()),
+        Some(target) => {
+            target.draining_until = None;
+            target.check_anew(active_at, group.check.interval);
+        }
+        None => {
+            let target = Target {
+                serial,
+                active_at,
+                draining_until: None,
+                reports: BTreeMap::new(),
+                reports_count_from: now,
+            };
+            targets.insert((id.to_owned(), port), target);
+        }
+    }
+    ctx.event(
+        EventKind::TargetRegistered,
+        format!("{} {id}:{port}", group.arn),
+        "",
+    );
+    Ok(())
+}
+
+pub(super) fn deregister(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
+    let arn = &input.target_group_arn;
+    ctx.touch(arn.clone());
+    let group = ctx.elb().group(arn)?.clone();
+    let delay = group.attributes.get("deregistration_delay.timeout_seconds");
+    let delay = delay.and_then(|delay| delay.parse().ok()).unwrap_or(300);
+    for TargetDescription { id, port } in &input.targets {
+        // A target is an id and a port. Without a port the group's own is meant: a registration
+        // with another port is left alone, and the caller is told that all went well.
+        let key = (id.clone(), port.unwrap_or(group.port));
+        let subject = format!("{arn} {id}:{}", key.1);
+        let until = ctx.now + SignedDuration::from_secs(delay);
+        let targets = &mut ctx.elb().group_mut(arn)?.targets;
+        let Some(target) = targets.get_mut(&key) else {
+            continue;
+        };
+        if target.draining_until.is_some() {
+            continue;
+        }
+        if delay == 0 {
+            targets.remove(&key);
+            ctx.event(EventKind::TargetGone, subject, "no deregistration delay");
+        } else {
+            target.draining_until = Some(until);
+            ctx.event(EventKind::TargetDraining, subject, format!("until {until}"));
+        }
+    }
+    Ok(json!({}))
+}
+
+/// Takes what a node's health checks say.
+pub(crate) fn report(world: &mut World, report: HealthReport, now: Timestamp) {
+    let HealthReport {
+        node,
+        target_group,
+        target: key,
+        health,
+    } = report;
+    let Some(group) = world.live.elb.groups.get_mut(&target_group) else {
+        return;
+    };
+    let target = group.targets.get_mut(&(key.id.clone(), key.port));
+    let Some(target) = target.filter(|target| target.serial == key.serial) else {
+        return;
+    };
+    let subject = format!("{target_group} {}:{}", key.id, key.port);
+    let detail = format!("{node}: {health:?}");
+    target.reports.insert(node, health);
+    world
+        .events
+        .record(now, EventKind::TargetChecked, subject, detail);
+}
+
+/// When a target's state changes by itself next.
+pub(crate) fn next_due(view: &View, now: Timestamp, config: &Config) -> Option<Timestamp> {
+    let groups = view.elb.groups.values();
+    let due = groups
+        .flat_map(|group| &group.targets)
+        .flat_map(|((id, _), target)| {
+            let active = Some(target.active_at).filter(|at| *at > now);
+            [
+                active,
+                target.draining_until,
+                forgotten_at(view, id, config),
+            ]
+        });
+    due.flatten().min()
+}
+
+/// Removes targets whose time is over. Returns whether nodes have to be told of anything.
+pub(crate) fn advance(world: &mut World, now: Timestamp, config: &Config) -> bool {
+    let mut gone = Vec::new();
+    for group in world.live.elb.groups.values() {
+        for ((id, port), target) in &group.targets {
+            let drained = target.draining_until.is_some_and(|until| until <= now);
+            let forgotten = forgotten_at(&world.live, id, config).is_some_and(|at| at <= now);
+            if drained || forgotten {
+                gone.push((group.arn.clone(), (id.clone(), *port), drained));
+            }
+        }
+    }
+    for (arn, key, drained) in &gone {
+        if let Some(group) = world.live.elb.groups.get_mut(arn) {
+            group.targets.remove(key);
+        }
+        let why = if *drained {
+            "deregistration delay over"
+        } else {
+            "instance terminated"
+        };
+        let subject = format!("{arn} {}:{}", key.0, key.1);
+        world
+            .events
+            .record(now, EventKind::TargetGone, subject, why);
+    }
+    !gone.is_empty()
+}
+
+fn forgotten_at(view: &View, id: &str, config: &Config) -> Option<Timestamp> {
+    let terminated = view.ec2.instances.get(id)?.terminated_at?;
+    Some(later(terminated, config.hostility.terminated_target_kept))
+}
+
+/// The status of every target of a group, in order.
+pub(super) fn statuses(
+    view: &View,
+    group: &Group,
+    now: Timestamp,
+) -> Vec<(String, u16, TargetStatus)> {
+    let listed = group.targets.iter().filter(|(_, target)| {
+        // A stale view may still hold a target whose drain is over by now.
+        target.draining_until.is_none_or(|until| now < until)
+    });
+    listed
+        .map(|((id, port), target)| (id.clone(), *port, status(view, group, id, target, now)))
+        .collect()
+}

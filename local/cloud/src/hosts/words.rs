@@ -1,0 +1,116 @@
+//! The last output line and the exit code of the documents that start and stop a unit.
+//!
+//! The documents themselves are shell; these are the same words for hosts that have no shell.
+
+use std::time::Duration;
+
+use super::CommandOutput;
+
+/// What came of starting a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Started {
+    /// It was started and is active.
+    Started,
+    /// It ran with this version already.
+    AlreadyRunning,
+    /// It runs with another version, or with one that is not known.
+    OtherVersion {
+        /// The version, where it is known.
+        running: Option<String>,
+    },
+    /// It ended instead of becoming active.
+    Failed {
+        /// Its last log lines.
+        log: String,
+    },
+    /// It was not active in time.
+    TimedOut,
+}
+
+impl Started {
+    /// The exit code of `BlueGreen-StartUnit`.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Started | Self::AlreadyRunning => 0,
+            Self::OtherVersion { .. } => 20,
+            Self::Failed { .. } => 21,
+            Self::TimedOut => 22,
+        }
+    }
+
+    /// What `BlueGreen-StartUnit` prints for a wanted version.
+    #[must_use]
+    pub fn output(&self, version: &str, took: Duration) -> CommandOutput {
+        let (how, stderr) = match self {
+            Self::Started => ("started", String::new()),
+            Self::AlreadyRunning => ("already-running", String::new()),
+            Self::OtherVersion { running } => {
+                let running = running.as_deref().unwrap_or("unknown");
+                (
+                    "other-version",
+                    format!("the unit runs with version {running}\n"),
+                )
+            }
+            Self::Failed { log } => ("failed", log.clone()),
+            Self::TimedOut => ("timed-out", String::new()),
+        };
+        CommandOutput {
+            exit: self.exit_code(),
+            stdout: format!(
+                "started how={how} seconds={:.1} version={version}\n",
+                took.as_secs_f64()
+            ),
+            stderr,
+        }
+    }
+}
+
+/// What came of stopping a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// It did not run.
+    Already,
+    /// It ended within the grace period.
+    Graceful {
+        /// Its exit code; 128 and the signal when a signal ended it.
+        exit: i32,
+    },
+    /// It had to be killed.
+    Killed {
+        /// Its exit code, 137 as a rule.
+        exit: i32,
+    },
+    /// It could not even be killed.
+    Stuck,
+}
+
+impl Stopped {
+    /// The exit code of `BlueGreen-StopUnit`.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Already | Self::Graceful { .. } | Self::Killed { .. } => 0,
+            Self::Stuck => 11,
+        }
+    }
+
+    /// What `BlueGreen-StopUnit` prints.
+    #[must_use]
+    pub fn output(&self, took: Duration) -> CommandOutput {
+        let (how, exit) = match self {
+            Self::Already => ("already-stopped", 0),
+            Self::Graceful { exit } => ("graceful", *exit),
+            Self::Killed { exit } => ("killed", *exit),
+            Self::Stuck => ("stuck", -1),
+        };
+        CommandOutput {
+            exit: self.exit_code(),
+            stdout: format!(
+                "stopped how={how} seconds={:.1} exit={exit}\n",
+                took.as_secs_f64()
+            ),
+            stderr: String::new(),
+        }
+    }
+}

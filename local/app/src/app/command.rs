@@ -22,7 +22,7 @@ pub struct Args {
     pub address: SocketAddr,
     /// The version that it says it is.
     #[arg(long, env = "APP_VERSION", default_value = "1.0.0")]
-    pub version: String,
+    pub app_version: String,
     /// The time from the start until it listens.
     #[arg(long, env = "APP_STARTUP", default_value = "5s", value_parser = duration)]
     pub startup: Duration,
@@ -69,7 +69,7 @@ impl Args {
             (false, None) => HealthBehaviour::Healthy,
         };
         Config {
-            version: self.version.clone(),
+            version: self.app_version.clone(),
             pid: std::process::id(),
             startup: self.startup,
             keep_alive: self.keep_alive,

@@ -56,10 +56,7 @@ pub struct Hosts {
 pub struct Command {
     /// The document's name or ARN. It must be idempotent, since a command whose answer was lost
     /// is sent again. `BlueGreen-StartUnit` starts a systemd unit.
-    #[schemars(
-        length(min = 3, max = 256),
-        regex(pattern = r"^[A-Za-z0-9_.:/-]+$")
-    )]
+    #[schemars(length(min = 3, max = 256), regex(pattern = r"^[A-Za-z0-9_.:/-]+$"))]
     pub document: String,
 
     /// The document's parameters. `{{version}}`, `{{port}}`, `{{revision}}` and `{{fence}}` are
@@ -130,7 +127,9 @@ pub enum ExistingTermination {
 }
 
 /// Which EC2 instances belong to the application.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema,
+)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self == oldSelf").message("selector cannot be changed; create a new release for other instances"))]
 pub struct InstanceSelector {

@@ -47,7 +47,10 @@ pub const FINALIZER: &str = "bluegreen.dev/release";
 pub struct BlueGreenReleaseSpec {
     /// The version that should be live, 1 to 63 characters. Changing it is a release. Changing it
     /// back to the version that is still live rolls a running release back.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$")
+    )]
     pub version: String,
 
     /// While true, no new step is begun. What was begun goes on: a draining target drains, a

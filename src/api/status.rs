@@ -47,6 +47,11 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<Course>,
 
+    /// The generation of the spec whose release failed and was rolled back. It is not tried again
+    /// until the spec changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_generation: Option<i64>,
+
     /// The record of every target: one for each revision, instance and port.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["revision".into(), "id".into(), "port".into()]))]
@@ -130,7 +135,9 @@ impl Phase {
 }
 
 /// Blue is live, green is coming in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
 pub enum Color {
     /// Of the revision that is live.
     Blue,
@@ -171,8 +178,15 @@ pub struct Course {
     /// Since when.
     pub since: Time,
 
+    /// The generation of the spec then.
+    pub generation: i64,
+
     /// When the last step was completed: what `rollout.stepDeadline` is counted from.
     pub progress_at: Time,
+
+    /// How the release will have ended, when it rolls back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 
     /// Why it rolls back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +212,8 @@ pub enum Direction {
 pub struct Hold {
     /// Since when.
     pub since: Time,
+    /// The generation of the spec then. A change of the spec ends the hold.
+    pub generation: i64,
     /// What failed.
     pub because: String,
 }
@@ -221,7 +237,9 @@ pub struct Intent {
 }
 
 /// The kinds of effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
 pub enum StepKind {
     /// Start the application on hosts.
     Start,
@@ -263,7 +281,8 @@ pub struct Next {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Timings {
-    /// From deregistration to the last served request or, without a probe, to the proof.
+    /// From deregistration to the first quiet reading: never less than settle. Only where a probe
+    /// tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain: Option<Percentiles>,
     /// From SIGTERM to the end of the process.

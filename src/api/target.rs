@@ -63,8 +63,10 @@ pub struct Process {
     pub operation: String,
     /// `Start`, `Stop` or `Terminate`.
     pub step: StepKind,
-    /// When it was intended, for the first time.
+    /// When a command of this kind was first intended.
     pub requested_at: Time,
+    /// When the command with this operation id was last intended to be sent.
+    pub sent_at: Time,
     /// When the process was known to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_at: Option<Time>,

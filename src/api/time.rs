@@ -96,10 +96,7 @@ impl From<Duration> for std::time::Duration {
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hours, rest) = (
-            self.milliseconds / 3_600_000,
-            self.milliseconds % 3_600_000,
-        );
+        let (hours, rest) = (self.milliseconds / 3_600_000, self.milliseconds % 3_600_000);
         let (minutes, rest) = (rest / 60_000, rest % 60_000);
         let (seconds, milliseconds) = (rest / 1000, rest % 1000);
         for (number, unit) in [
@@ -301,7 +298,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_refused_with_the_remedy() {
-        for text in ["", "30", "s", "1.5s", "-1s", "3 s", "1d", "99999999999999999999h"] {
+        for text in [
+            "",
+            "30",
+            "s",
+            "1.5s",
+            "-1s",
+            "3 s",
+            "1d",
+            "99999999999999999999h",
+        ] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.contains("30s"), "{error}");
         }

@@ -28,7 +28,9 @@ pub struct RegistrationTraffic {
 }
 
 /// A target group, by its ARN or by its name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetGroupRef {
     /// The ARN, as in
@@ -36,7 +38,9 @@ pub struct TargetGroupRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 256),
-        regex(pattern = r"^arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]+$")
+        regex(
+            pattern = r"^arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]+$"
+        )
     )]
     pub arn: Option<String>,
 

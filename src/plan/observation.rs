@@ -93,6 +93,8 @@ pub struct Instance {
     pub zone: String,
     /// Its state.
     pub state: InstanceState,
+    /// Its private address, where it has one: where its application is asked what is in flight.
+    pub address: Option<std::net::IpAddr>,
     /// The value of `fleet.existing.versionTag`, where the fleet is of that kind and the
     /// instance has the tag.
     pub version: Option<String>,
@@ -200,6 +202,8 @@ pub enum Invocation {
 /// What a stop document reported of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReport {
+    /// Whether a process was running when it was to be stopped.
+    pub ran: bool,
     /// From SIGTERM to the end.
     pub took: Duration,
     /// The process's exit status, where the host knows it.

@@ -67,8 +67,8 @@ pub struct Decision {
 /// `Unknown`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// The operation ids of commands whose outcome is open.
-    pub commands: Vec<String>,
+    /// The commands whose outcome is open: operation id, and when it was first intended.
+    pub commands: Vec<(String, Time)>,
     /// The targets whose probe is to be asked.
     pub probes: Vec<TargetId>,
 }

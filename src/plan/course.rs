@@ -1,0 +1,364 @@
+//! Which way a release goes: when it begins, turns back, is held, and ends.
+//!
+//! The rule for a spec that changes while a release is on its way: where nothing old has been
+//! stopped yet, the release turns back first; where something has, and nothing has failed, it is
+//! finished first. Then the new version is a release of its own.
+
+use super::{
+    CommandState, Invocation, Reading, StopReport,
+    pass::Pass,
+    planned::{arrived, gone, keeper, manner, planned},
+    preflight::{self, Preflight},
+    record::commands,
+    roles::{Manner, Role, doomed, living, serving},
+    world::World,
+};
+use crate::api::{
+    BlueGreenReleaseStatus, Color, Course, Direction, FailurePolicy, HistoryEntry, Hold, Outcome,
+    Revision, StepKind,
+};
+
+/// Chooses the course. What is returned says why nothing was begun, where nothing was.
+pub(super) fn choose(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Preflight {
+    let Some(course) = &mut status.course else {
+        return consider_beginning(pass, world, status);
+    };
+    if pass.spec().paused {
+        // Time that a person takes is not the release's.
+        course.progress_at = pass.now;
+    }
+    let let_go = course
+        .hold
+        .as_ref()
+        .is_some_and(|hold| pass.release.deleting || hold.generation != pass.release.generation);
+    if let_go {
+        course.hold = None;
+        course.progress_at = pass.now;
+    }
+    match course.direction {
+        Direction::Forward => go_forward(pass, world, status),
+        Direction::Back => go_back(pass, world, status),
+    }
+    Preflight::Ready
+}
+
+/// Begins a release where the spec asks for one.
+fn consider_beginning(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Preflight {
+    let wanted = Some(&pass.spec().version);
+    let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
+    let failed = status.failed_generation == Some(pass.release.generation);
+    if pass.release.deleting || live == wanted || failed {
+        return Preflight::Ready;
+    }
+    let preflight = preflight::check(pass, world, status);
+    if preflight == Preflight::Ready && !pass.spec().paused {
+        begin(pass, status);
+    }
+    preflight
+}
+
+fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
+    let spec = pass.spec();
+    let blue = status.blue.as_ref().map(|blue| blue.revision);
+    status.targets.retain(|target| {
+        Some(target.revision) == blue
+            && target.color == Color::Blue
+            && target.steps.terminated.is_none()
+    });
+    status.revision += 1;
+    let (start, stop) = commands(spec);
+    let green = Revision {
+        revision: status.revision,
+        version: Some(spec.version.clone()),
+        started_at: pass.now,
+        start,
+        stop,
+    };
+    // Where others create the instances, some of the new version may be registered already.
+    for target in &mut status.targets {
+        if spec.fleet.existing.is_some() && target.version == green.version {
+            target.revision = green.revision;
+            target.color = Color::Green;
+        }
+    }
+    status.green = Some(green);
+    status.failed_generation = None;
+    status.course = Some(Course {
+        direction: Direction::Forward,
+        since: pass.now,
+        generation: pass.release.generation,
+        progress_at: pass.now,
+        outcome: None,
+        because: None,
+        hold: None,
+    });
+}
+
+fn go_forward(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
+    if complete(pass, world, status) {
+        end(pass, status, Outcome::Promoted, None);
+        return;
+    }
+    if let Some((outcome, because)) = recalled(pass, status) {
+        if status.blue.is_none() {
+            // There is nothing to go back to: what is there is what the next release replaces.
+            end(pass, status, outcome, Some(because));
+        } else if can_go_back(pass, status) {
+            turn_back(pass, status, outcome, because);
+        }
+        return;
+    }
+    if let Some(because) = failed(pass, world, status) {
+        let back = pass.spec().on_failure == FailurePolicy::Rollback && can_go_back(pass, status);
+        if back {
+            turn_back(pass, status, Outcome::RolledBack, because);
+        } else {
+            hold(pass, status, because);
+        }
+    }
+}
+
+fn go_back(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
+    if !complete(pass, world, status) {
+        return;
+    }
+    let course = status.course.as_ref();
+    let outcome = course
+        .and_then(|course| course.outcome)
+        .unwrap_or(Outcome::RolledBack);
+    let because = course.and_then(|course| course.because.clone());
+    if outcome == Outcome::RolledBack {
+        status.failed_generation = course.map(|course| course.generation);
+    }
+    end(pass, status, outcome, because);
+}
+
+/// Whether a person has asked for something else than what is coming in.
+fn recalled(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<(Outcome, String)> {
+    let wanted = Some(&pass.spec().version);
+    let green = status.green.as_ref()?.version.as_ref();
+    let blue = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
+    let committed = status
+        .targets
+        .iter()
+        .any(|target| target.color == Color::Blue && doomed(target));
+    let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
+    if pass.release.deleting {
+        let arrived_all = living(status, Role::Keep).all(arrived);
+        let any = living(status, Role::Keep).next().is_some();
+        let finish = committed || (any && arrived_all);
+        return (!finish).then(|| (Outcome::Aborted, "the release is being deleted".to_owned()));
+    }
+    if wanted == green {
+        return None;
+    }
+    if wanted == blue {
+        let because = "spec.version was set back to the version that is live".to_owned();
+        return Some((Outcome::Aborted, because));
+    }
+    let because = format!("spec.version was changed to {}", pass.spec().version);
+    (!committed || held).then_some((Outcome::Superseded, because))
+}
+
+/// Whether the version before can be put back: everything of it still runs, or is known well
+/// enough to be started again.
+fn can_go_back(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    let Some(blue) = &status.blue else {
+        return false;
+    };
+    let startable = pass.spec().fleet.hosts.is_some() && blue.version.is_some();
+    startable
+        || status
+            .targets
+            .iter()
+            .filter(|target| target.color == Color::Blue)
+            .all(|target| !doomed(target) && target.steps.terminated.is_none())
+}
+
+fn turn_back(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    outcome: Outcome,
+    because: String,
+) {
+    status.course = Some(Course {
+        direction: Direction::Back,
+        since: pass.now,
+        generation: pass.release.generation,
+        progress_at: pass.now,
+        outcome: Some(outcome),
+        because: Some(because),
+        hold: None,
+    });
+}
+
+fn hold(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, because: String) {
+    if let Some(course) = &mut status.course {
+        course.hold.get_or_insert(Hold {
+            since: pass.now,
+            generation: pass.release.generation,
+            because,
+        });
+    }
+}
+
+/// Whether everything that is kept has arrived and everything else is gone.
+fn complete(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    let planned = planned(pass.spec(), world, status);
+    let arrived_all = planned
+        .iter()
+        .all(|id| keeper(status, id).is_some_and(arrived));
+    let nothing_came = planned.is_empty() && forward(status);
+    arrived_all
+        && !nothing_came
+        && living(status, Role::Leave).all(|target| gone(pass.spec(), target))
+}
+
+fn forward(status: &BlueGreenReleaseStatus) -> bool {
+    status
+        .course
+        .as_ref()
+        .is_some_and(|course| course.direction == Direction::Forward)
+}
+
+fn end(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    outcome: Outcome,
+    reason: Option<String>,
+) {
+    let Some(green) = status.green.take() else {
+        return;
+    };
+    status.course = None;
+    status.history.insert(
+        0,
+        HistoryEntry {
+            revision: green.revision,
+            version: green.version.clone(),
+            outcome,
+            started_at: green.started_at,
+            ended_at: pass.now,
+            reason,
+        },
+    );
+    status.history.truncate(pass.spec().history as usize);
+    if outcome == Outcome::Promoted || status.blue.is_none() {
+        for target in &mut status.targets {
+            target.color = Color::Blue;
+        }
+        status.blue = Some(green);
+    }
+}
+
+/// Why the release has failed, if it has.
+fn failed(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    if status.course.as_ref()?.hold.is_some() || pass.spec().paused {
+        return None;
+    }
+    start_failed(pass, status)
+        .or_else(|| never_healthy(pass, status))
+        .or_else(|| lost_health(pass, world, status))
+        .or_else(|| too_late(pass, status))
+}
+
+fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    living(status, Role::Keep).find_map(|target| {
+        let process = target.process.as_ref()?;
+        if process.step != StepKind::Start || process.running_at.is_some() {
+            return None;
+        }
+        let Some(Reading::Known(CommandState::Sent(sent))) =
+            pass.observation.commands.get(&process.operation)
+        else {
+            return None;
+        };
+        match sent.get(&target.id)? {
+            Invocation::Failed { code, output, .. } => Some(format!(
+                "the start command on {} for port {} ended with exit code {code}: {output}",
+                target.id, target.port
+            )),
+            Invocation::Running
+            | Invocation::Succeeded {
+                stopped: None | Some(StopReport { .. }),
+            }
+            | Invocation::NotDelivered { .. } => None,
+        }
+    })
+}
+
+fn never_healthy(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    let timeout = pass.spec().health.timeout;
+    living(status, Role::Keep)
+        .filter(|target| target.steps.healthy.is_none() && serving(target))
+        .find(|target| health_deadline(target, timeout).is_some_and(|at| pass.now > at))
+        .map(|target| {
+            format!(
+                "target {}:{} was not healthy within health.timeout ({timeout})",
+                target.id, target.port
+            )
+        })
+}
+
+/// When a target must have become healthy.
+pub(super) fn health_deadline(
+    target: &crate::api::TargetStatus,
+    timeout: crate::api::Duration,
+) -> Option<crate::api::Time> {
+    let started = target.process.as_ref().map(|process| process.requested_at);
+    let requested = target.registrations.iter().filter_map(|r| r.requested_at);
+    // A target that is put back has a process that was started long ago.
+    requested.max().or(started).map(|at| at + timeout)
+}
+
+/// Blue is withdrawn but alive, and what came in does not hold: better to put blue back now.
+fn lost_health(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<String> {
+    if manner(pass.spec()) == Manner::InPlace {
+        return None;
+    }
+    let withdrawn =
+        living(status, Role::Leave).any(|target| !doomed(target) && !target.drain.is_empty());
+    let keepers = living(status, Role::Keep).count();
+    let healthy = living(status, Role::Keep)
+        .filter(|target| world.healthy(target))
+        .count();
+    let floor = keepers
+        .saturating_sub(pass.spec().rollout.max_unavailable.of(keepers))
+        .max(1);
+    (withdrawn && keepers > 0 && healthy < floor).then(|| {
+        format!("only {healthy} of {keepers} new targets were healthy after the old were withdrawn")
+    })
+}
+
+fn too_late(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    let course = status.course.as_ref()?;
+    let green = status.green.as_ref()?;
+    let rollout = &pass.spec().rollout;
+    if pass.now > green.started_at + rollout.deadline {
+        return Some(format!(
+            "it was not finished within rollout.deadline ({})",
+            rollout.deadline
+        ));
+    }
+    // A drain has a bound of its own, and a retained target waits because it was told to.
+    let waiting = living(status, Role::Leave)
+        .any(|t| !t.drain.is_empty() && !doomed(t) && !super::drain::overdue(t, pass.now));
+    (!waiting && pass.now > course.progress_at + rollout.step_deadline).then(|| {
+        format!(
+            "no step was completed within rollout.stepDeadline ({})",
+            rollout.step_deadline
+        )
+    })
+}

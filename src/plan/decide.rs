@@ -1,0 +1,120 @@
+//! The outline of a decision.
+
+use super::{
+    Decision, Needs, Observation, Release, Step, converge, course, drain, explain,
+    pass::Pass,
+    preflight::{self, Preflight},
+    record,
+    roles::doomed,
+    waits,
+    world::{World, id_of},
+};
+use crate::api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, TargetStatus, Time};
+
+/// Decides what to write, what to do and when to look again.
+///
+/// The status that comes back holds everything that was seen, and the intent of the step, which
+/// must be written before the step is executed. A reading that failed leaves the record as it was
+/// and yields no step: neither forward nor back.
+#[must_use]
+pub fn decide(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    observation: &Observation,
+    now: Time,
+) -> Decision {
+    let pass = Pass {
+        release,
+        observation,
+        now,
+    };
+    let mut status = status.clone();
+    status.observed_generation = Some(release.generation);
+    let world = match World::of(observation) {
+        Ok(world) => world,
+        Err(failure) => {
+            let look_at = explain::unreadable(&pass, &mut status, failure);
+            return Decision {
+                status,
+                step: None,
+                look_at,
+            };
+        }
+    };
+
+    record::record(&pass, &world, &mut status);
+    let preflight = course::choose(&pass, &world, &mut status);
+    let (step, look_at) = if status.course.is_some() {
+        on_its_way(&pass, &world, &mut status)
+    } else {
+        at_rest(&pass, &mut status, preflight)
+    };
+    Decision {
+        status,
+        step,
+        look_at,
+    }
+}
+
+fn on_its_way(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> (Option<Step>, Time) {
+    let impossible = preflight::groups(world);
+    let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
+    let paused = pass.spec().paused && !pass.release.deleting;
+    let step = if held || paused || impossible.is_some() {
+        None
+    } else {
+        converge::next(pass, world, status)
+    };
+    let problem = impossible
+        .or_else(|| preflight::refused_effect(pass))
+        .or_else(|| preflight::on_the_way(pass, status));
+    let waits = waits::waits(pass, world, status);
+    let look_at = explain::on_its_way(pass, status, &waits, step.is_some(), problem);
+    (step, look_at)
+}
+
+fn at_rest(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    preflight: Preflight,
+) -> (Option<Step>, Time) {
+    let look_at = explain::at_rest(pass, status, preflight);
+    let let_go = pass.release.deleting && pass.release.finalizer;
+    (let_go.then_some(Step::RemoveFinalizer), look_at)
+}
+
+/// What the next pass has to read, besides the fleet and the target groups.
+#[must_use]
+pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: Time) -> Needs {
+    let living = || {
+        status
+            .targets
+            .iter()
+            .filter(|target| target.steps.terminated.is_none())
+    };
+    let mut commands: Vec<(String, Time)> = living()
+        .filter_map(|target| target.process.as_ref())
+        .filter(|process| match process.step {
+            StepKind::Start => process.running_at.is_none(),
+            StepKind::Stop => true,
+            StepKind::Terminate | StepKind::Register | StepKind::Deregister => false,
+        })
+        .map(|process| (process.operation.clone(), process.requested_at))
+        .collect();
+    commands.sort();
+    commands.dedup();
+    let probed = |target: &TargetStatus| {
+        target.steps.drained.is_none()
+            && !doomed(target)
+            && drain::settled_at(target).is_some_and(|at| now >= at)
+    };
+    let probes = living()
+        .filter(|target| spec.drain.in_flight.is_some() && probed(target))
+        .map(id_of)
+        .collect();
+    Needs { commands, probes }
+}

@@ -1,0 +1,281 @@
+//! Status for people and for machines: phase, message, conditions, and what is waited for.
+//!
+//! All of it is a function of state, so that a status that says the same is the same.
+
+use super::{
+    Failure, FailureKind, Release,
+    limits::{LOOK_IDLE, LOOK_STALLED, LOOK_UNKNOWN},
+    pass::Pass,
+    planned::arrived,
+    preflight::{self, Preflight, Problem},
+    roles::{Role, living},
+    waits::{Wait, What},
+};
+use crate::api::{
+    BlueGreenReleaseStatus, Direction, Duration, Next, Phase, Reason, Time, set_condition,
+};
+
+/// What a pass comes to, in words and in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Account {
+    phase: Phase,
+    reason: Reason,
+    message: String,
+    next: Option<Next>,
+    look_at: Time,
+}
+
+/// Writes the account of a pass whose readings failed.
+pub(super) fn unreadable(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    failure: &Failure,
+) -> Time {
+    let Problem { reason, message } = preflight::unreadable(failure);
+    let pause = match failure.kind {
+        FailureKind::Denied | FailureKind::NotFound | FailureKind::Rejected => LOOK_STALLED,
+        FailureKind::NotAsked | FailureKind::Throttled | FailureKind::Unavailable => LOOK_UNKNOWN,
+    };
+    let phase = if reason.stalls() {
+        Phase::Stalled
+    } else {
+        status.phase
+    };
+    let account = Account {
+        phase,
+        reason,
+        message: format!("waiting to read AWS: {message}"),
+        next: None,
+        look_at: pass.now + pause,
+    };
+    write(pass, status, account)
+}
+
+/// Writes the account of a release that is not on its way.
+pub(super) fn at_rest(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    preflight: Preflight,
+) -> Time {
+    let spec = pass.spec();
+    let live = status.blue.as_ref().and_then(|blue| blue.version.clone());
+    let plain = |phase, reason, message: String, pause| Account {
+        phase,
+        reason,
+        message,
+        next: None,
+        look_at: pass.now + pause,
+    };
+    let account = if pass.release.deleting {
+        plain(
+            Phase::Deleting,
+            Reason::Deleting,
+            "nothing is left to do".to_owned(),
+            LOOK_UNKNOWN,
+        )
+    } else if live.as_ref() == Some(&spec.version) {
+        let message = format!("version {} is live", spec.version);
+        plain(
+            Phase::Released,
+            Reason::Released,
+            message,
+            idle(pass.release),
+        )
+    } else if status.failed_generation == Some(pass.release.generation) {
+        let last = status.history.first();
+        let because = last
+            .and_then(|entry| entry.reason.clone())
+            .unwrap_or_default();
+        let message = format!(
+            "version {} was rolled back: {because}; version {} is live; change the spec to try again",
+            spec.version,
+            live.as_deref().unwrap_or("unknown"),
+        );
+        plain(
+            Phase::RolledBack,
+            Reason::RolledBack,
+            message,
+            idle(pass.release),
+        )
+    } else {
+        match preflight {
+            Preflight::Problem(Problem { reason, message }) => {
+                plain(Phase::Stalled, reason, message, LOOK_STALLED)
+            }
+            Preflight::NotYet(message) => {
+                plain(Phase::Preflight, Reason::Releasing, message, LOOK_STALLED)
+            }
+            Preflight::Ready if spec.paused => plain(
+                Phase::Paused,
+                Reason::Paused,
+                format!("version {} waits: spec.paused is true", spec.version),
+                idle(pass.release),
+            ),
+            Preflight::Ready => plain(
+                Phase::Preflight,
+                Reason::Releasing,
+                format!("version {} is about to be released", spec.version),
+                Duration::ZERO,
+            ),
+        }
+    };
+    write(pass, status, account)
+}
+
+/// Releases that rest look at different times, so that a thousand of them do not ask at once.
+fn idle(release: &Release) -> Duration {
+    let spread = release.uid.bytes().fold(0_u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    LOOK_IDLE + Duration::from_millis(spread % LOOK_IDLE.as_millis())
+}
+
+/// Writes the account of a release on its way.
+pub(super) fn on_its_way(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    waits: &[Wait],
+    acted: bool,
+    problem: Option<Problem>,
+) -> Time {
+    let Some(course) = status.course.clone() else {
+        return pass.now;
+    };
+    let back = course.direction == Direction::Back;
+    let (phase, reason) = match (pass.release.deleting, back) {
+        (true, _) => (Phase::Deleting, Reason::Deleting),
+        (false, true) => (Phase::RollingBack, Reason::RollingBack),
+        (false, false) => (phase_of(waits), Reason::Releasing),
+    };
+    let first = waits.iter().min_by_key(|wait| wait.what).copied();
+    let doing = doing(status, waits, first);
+    let message = match (&course.because, back) {
+        (Some(because), true) => format!("rolling back ({because}): {doing}"),
+        (Some(_) | None, _) => doing.clone(),
+    };
+    let mut account = Account {
+        phase,
+        reason,
+        message,
+        next: first.map(|wait| Next {
+            at: wait.until,
+            because: doing,
+        }),
+        look_at: look_at(pass, status, waits, acted),
+    };
+    if let Some(hold) = course.hold {
+        account.phase = Phase::Stalled;
+        account.reason = Reason::HeldAfterFailure;
+        account.message = format!(
+            "the release failed: {}; everything is left as it is; change spec.version, or the spec to go on",
+            hold.because
+        );
+    } else if pass.spec().paused && !pass.release.deleting {
+        account.phase = Phase::Paused;
+        account.reason = Reason::Paused;
+        account.message = format!("paused: spec.paused is true; {}", account.message);
+    } else if let Some(problem) = problem {
+        if problem.reason.stalls() {
+            account.phase = Phase::Stalled;
+        }
+        account.reason = problem.reason;
+        account.message = problem.message;
+    }
+    write(pass, status, account)
+}
+
+fn phase_of(waits: &[Wait]) -> Phase {
+    match waits.iter().map(|wait| wait.what).min() {
+        Some(What::Stop) => Phase::Stopping,
+        Some(What::Drain) => Phase::Draining,
+        Some(What::Retain) => Phase::Retaining,
+        Some(What::Health) => Phase::Registering,
+        Some(What::Start) | None => Phase::Starting,
+    }
+}
+
+/// What goes on, in one clause.
+fn doing(status: &BlueGreenReleaseStatus, waits: &[Wait], first: Option<Wait>) -> String {
+    let keep = living(status, Role::Keep).count();
+    let arrived = living(status, Role::Keep)
+        .filter(|target| arrived(target))
+        .count();
+    let leave = status
+        .targets
+        .iter()
+        .filter(|target| super::roles::role(status, target) == Some(Role::Leave))
+        .count();
+    let Some(first) = first else {
+        return format!("{arrived} of {keep} targets are in service");
+    };
+    let count = waits.iter().filter(|wait| wait.what == first.what).count();
+    let until = waits
+        .iter()
+        .filter(|wait| wait.what == first.what)
+        .map(|wait| wait.until)
+        .max()
+        .unwrap_or(first.until);
+    match first.what {
+        What::Stop => format!("stopping {count} of {leave} targets, until {until} at the latest"),
+        What::Drain => format!("draining {count} of {leave} targets, until {until} at the latest"),
+        What::Retain => {
+            format!("{count} of {leave} targets are drained and kept alive until {until}")
+        }
+        What::Health => format!(
+            "waiting for {count} of {keep} targets to be healthy, until {until} at the latest"
+        ),
+        What::Start => format!("starting {count} of {keep} targets, until {until} at the latest"),
+    }
+}
+
+fn look_at(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, waits: &[Wait], acted: bool) -> Time {
+    if acted {
+        return pass.now;
+    }
+    let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
+    if held || pass.spec().paused {
+        return pass.now + LOOK_STALLED;
+    }
+    let step_deadline = status.course.as_ref().map(|course| {
+        course.progress_at + pass.spec().rollout.step_deadline + Duration::from_millis(1)
+    });
+    let look = waits
+        .iter()
+        .map(|wait| wait.look)
+        .chain(super::converge::backing_off(pass))
+        .chain(step_deadline.filter(|at| *at > pass.now))
+        .min()
+        .unwrap_or(pass.now + LOOK_UNKNOWN);
+    look.max(pass.now + Duration::from_millis(1))
+}
+
+/// Puts the account into status.
+fn write(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, account: Account) -> Time {
+    let Account {
+        phase,
+        reason,
+        message,
+        next,
+        look_at,
+    } = account;
+    let generation = Some(pass.release.generation);
+    let ready = reason == Reason::Released;
+    let stalled = reason.stalls();
+    let reconciling = !ready && !stalled && !matches!(reason, Reason::RolledBack);
+    let mut set = |type_: &str, value: Option<(bool, Reason, &str)>| {
+        set_condition(&mut status.conditions, type_, value, generation, pass.now);
+    };
+    set("Ready", Some((ready, reason, &message)));
+    set(
+        "Reconciling",
+        reconciling.then_some((true, reason, message.as_str())),
+    );
+    set(
+        "Stalled",
+        stalled.then_some((true, reason, message.as_str())),
+    );
+    status.phase = phase;
+    status.message = message;
+    status.next = next;
+    look_at
+}

@@ -1,0 +1,57 @@
+//! Numbers that encode a judgement, each with its reason.
+
+use crate::api::Duration;
+
+/// The longest time that a call to AWS may take from its beginning to its last possible effect:
+/// the edge gives every operation this timeout. A request of an earlier process, or one whose
+/// reply was lost, cannot land later. What cannot be taken back waits for two readings that far
+/// apart, and an effect that did not show is repeated only after it.
+pub const FENCE: Duration = Duration::from_secs(5);
+
+/// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
+/// ELB ends a delay within seconds; a minute leaves room for throttled readings.
+pub const DRAIN_MARGIN: Duration = Duration::from_secs(60);
+
+/// What nodes of an Application Load Balancer get to learn of a change when `settle` is `Auto`.
+/// Users measured 5 to 17 s, with a tail towards 40 s.
+pub const SETTLE_APPLICATION: Duration = Duration::from_secs(45);
+
+/// The same for a Network Load Balancer: about 120 s were measured, and AWS speaks of minutes.
+pub const SETTLE_NETWORK: Duration = Duration::from_secs(180);
+
+/// The shortest time between two looks at something whose end cannot be computed. Five looks a
+/// second are seen by nobody's budget for the few seconds that they last: see [`LOOK_SHARE`].
+pub const LOOK_SHORTEST: Duration = Duration::from_millis(200);
+
+/// The longest time between two looks at something that is waited for.
+pub const LOOK_LONGEST: Duration = Duration::from_secs(5);
+
+/// Between two looks passes this share of the time waited so far (one sixteenth): a wait is never
+/// noticed more than about 6 % late, and a long one costs few calls.
+pub const LOOK_SHARE: u64 = 16;
+
+/// How often a release that a person must mend is looked at.
+pub const LOOK_STALLED: Duration = Duration::from_secs(15);
+
+/// How soon a reading that failed is tried again.
+pub const LOOK_UNKNOWN: Duration = Duration::from_secs(2);
+
+/// How often a release with nothing to do looks whether that is still so.
+pub const LOOK_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How long after a command that was not delivered the next is sent: an agent that was restarted
+/// is back within seconds.
+pub const RESEND: Duration = Duration::from_secs(10);
+
+/// The longest pause after failures of effects in a row.
+pub const BACKOFF_LONGEST: Duration = Duration::from_secs(60);
+
+/// A probe is asked so many times in a quiet period.
+pub const QUIET_READINGS: u64 = 4;
+
+/// More targets than this are refused: the record of one takes about half a kilobyte, and status
+/// is bounded to 256 KiB.
+pub const TARGETS_MOST: usize = 500;
+
+/// The drains and stops that the timings rest on.
+pub const TIMINGS_MOST: usize = 100;

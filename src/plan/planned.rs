@@ -1,0 +1,122 @@
+//! Which targets should be live in the end.
+
+use super::{
+    InstanceState, TargetId,
+    roles::{Manner, kept_revision},
+    world::{World, id_of},
+};
+use crate::api::{
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, StopHow, TargetStatus,
+};
+
+/// The targets that should be live when the release has taken its course.
+pub(super) fn planned(
+    spec: &BlueGreenReleaseSpec,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Vec<TargetId> {
+    match status.course.as_ref().map(|course| course.direction) {
+        None => Vec::new(),
+        Some(Direction::Forward) => forward(spec, world, status),
+        Some(Direction::Back) => status
+            .targets
+            .iter()
+            .filter(|target| target.color == Color::Blue)
+            .filter(|target| !with_instance(target))
+            .map(id_of)
+            .collect(),
+    }
+}
+
+/// Whether it ended with its instance, so that nobody can bring it back.
+fn with_instance(target: &TargetStatus) -> bool {
+    target
+        .steps
+        .terminated
+        .as_ref()
+        .is_some_and(|end| end.how == StopHow::InstanceTerminated)
+}
+
+fn forward(
+    spec: &BlueGreenReleaseSpec,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Vec<TargetId> {
+    let version = kept_revision(status).and_then(|revision| revision.version.as_ref());
+    world
+        .fleet
+        .iter()
+        .filter(|instance| instance.state != InstanceState::Terminated)
+        .filter_map(|instance| {
+            let port = match (&spec.fleet.hosts, &spec.fleet.existing) {
+                (Some(hosts), _) => green_port(&hosts.ports, &instance.id, status),
+                (None, Some(existing)) => {
+                    let ours = version.is_some() && instance.version.as_ref() == version;
+                    ours.then_some(existing.port)
+                }
+                (None, None) => None,
+            };
+            Some(TargetId {
+                id: instance.id.clone(),
+                port: port?,
+            })
+        })
+        .collect()
+}
+
+/// The port on which green starts on a host: the one that it has already, or one that blue does
+/// not have. With one port, it is that one: blue makes room first.
+fn green_port(ports: &[u16], host: &str, status: &BlueGreenReleaseStatus) -> Option<u16> {
+    let of = |color: Color| {
+        status
+            .targets
+            .iter()
+            .filter(move |target| target.id == host && target.color == color)
+    };
+    if let Some(green) = of(Color::Green).next() {
+        return Some(green.port);
+    }
+    let free = ports.iter().find(|port| {
+        of(Color::Blue).all(|blue| blue.port != **port || blue.steps.terminated.is_some())
+    });
+    free.or(ports.first()).copied()
+}
+
+/// The record of a target that is kept.
+pub(super) fn keeper<'a>(
+    status: &'a BlueGreenReleaseStatus,
+    id: &TargetId,
+) -> Option<&'a TargetStatus> {
+    let revision = kept_revision(status)?.revision;
+    status
+        .targets
+        .iter()
+        .find(|t| t.revision == revision && t.id == id.id && t.port == id.port)
+}
+
+/// Whether a target that is kept has passed its health gate and was not given up since.
+pub(super) fn arrived(target: &TargetStatus) -> bool {
+    target.steps.healthy.is_some() && super::roles::serving(target)
+}
+
+/// Whether a target that leaves is at its end.
+pub(super) fn gone(spec: &BlueGreenReleaseSpec, target: &TargetStatus) -> bool {
+    use crate::api::ExistingTermination::{Instances, Never};
+
+    if target.steps.terminated.is_some() {
+        return true;
+    }
+    match spec.fleet.existing.as_ref().map(|e| e.terminate) {
+        Some(Never) => target.steps.drained.is_some() || target.steps.unproven.is_some(),
+        // What a release that is rolled back brought in is not ours to terminate.
+        Some(Instances) if target.color == Color::Green => {
+            target.steps.drained.is_some() || target.steps.unproven.is_some()
+        }
+        Some(Instances) | None => false,
+    }
+}
+
+/// How the fleet brings new targets up.
+pub(super) fn manner(spec: &BlueGreenReleaseSpec) -> Manner {
+    Manner::of(&spec.fleet)
+}

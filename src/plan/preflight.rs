@@ -1,0 +1,240 @@
+//! What only AWS can tell, found before anything is changed.
+
+use super::{
+    CommandState, Failure, FailureKind, InstanceState, Invocation, LoadBalancerKind, Reading,
+    drain,
+    limits::TARGETS_MOST,
+    pass::Pass,
+    record::EXIT_KILLED,
+    roles::{Manner, Role, living},
+    world::World,
+};
+use crate::api::{BlueGreenReleaseStatus, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind};
+
+/// Why a release cannot begin, or go on, without a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) reason: Reason,
+    /// The thing, the cause and the remedy.
+    pub(super) message: String,
+}
+
+/// Whether a release may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Preflight {
+    Ready,
+    /// Not yet; nobody needs to do anything that is not on its way.
+    NotYet(String),
+    Problem(Problem),
+}
+
+/// What a reading that failed means for people.
+pub(super) fn unreadable(failure: &Failure) -> Problem {
+    let reason = match failure.kind {
+        FailureKind::Denied => Reason::AccessDenied,
+        FailureKind::NotFound => Reason::TargetGroupNotFound,
+        FailureKind::NotAsked
+        | FailureKind::Throttled
+        | FailureKind::Rejected
+        | FailureKind::Unavailable => Reason::CloudUnavailable,
+    };
+    Problem {
+        reason,
+        message: failure.message.clone(),
+    }
+}
+
+/// What makes it impossible to go on, at any time.
+pub(super) fn groups(world: &World<'_>) -> Option<Problem> {
+    world.groups.iter().find_map(|group| {
+        let trouble = if !group.instance_targets {
+            "its target type is not `instance`; create a target group for instances"
+        } else if group.load_balancer == LoadBalancerKind::Gateway {
+            "it belongs to a Gateway Load Balancer; use one of an Application or Network Load Balancer"
+        } else if !group.in_use {
+            "no load balancer uses it; name it in a listener or rule"
+        } else {
+            return None;
+        };
+        Some(Problem {
+            reason: Reason::TargetGroupUnsuitable,
+            message: format!("target group {} cannot be used: {trouble}", group.name),
+        })
+    })
+}
+
+/// Everything that must hold before a release begins.
+pub(super) fn check(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Preflight {
+    let spec = pass.spec();
+    if let Some(problem) = groups(world) {
+        return Preflight::Problem(problem);
+    }
+    match (&spec.fleet.hosts, &spec.fleet.existing) {
+        (Some(hosts), _) => check_hosts(world, hosts, Manner::of(&spec.fleet)),
+        (None, Some(existing)) => check_existing(pass, world, status, existing),
+        (None, None) => Preflight::NotYet("waiting: the spec names no fleet".to_owned()),
+    }
+}
+
+fn problem(reason: Reason, message: String) -> Preflight {
+    Preflight::Problem(Problem { reason, message })
+}
+
+fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
+    let alive: Vec<_> = world
+        .fleet
+        .iter()
+        .filter(|instance| instance.state != InstanceState::Terminated)
+        .collect();
+    if alive.is_empty() {
+        return problem(
+            Reason::NoInstances,
+            "no instance matches fleet.hosts.selector; check its tags".to_owned(),
+        );
+    }
+    if alive.len() * 2 > TARGETS_MOST {
+        return problem(
+            Reason::TooManyTargets,
+            format!(
+                "{} hosts match fleet.hosts.selector, and a release may have {TARGETS_MOST} targets, old and new; divide the application into several releases",
+                alive.len()
+            ),
+        );
+    }
+    if let Some(stopped) = alive.iter().find(|i| i.state != InstanceState::Running) {
+        return problem(
+            Reason::InstanceNotRunning,
+            format!(
+                "instance {} matches fleet.hosts.selector but does not run; start it, or take the tags off it",
+                stopped.id
+            ),
+        );
+    }
+    for group in &world.groups {
+        let stray = group.targets.keys().find(|target| {
+            alive.iter().any(|instance| instance.id == target.id)
+                && !hosts.ports.contains(&target.port)
+                && group.registered(target)
+        });
+        if let Some(stray) = stray {
+            return problem(
+                Reason::PortNotRegistered,
+                format!(
+                    "target group {} has {} registered, but fleet.hosts.ports is {:?}; name the port that is registered, or deregister that target",
+                    group.name, stray, hosts.ports
+                ),
+            );
+        }
+    }
+    if manner == Manner::InPlace && alive.len() == 1 {
+        return problem(
+            Reason::WouldLeaveNoTarget,
+            "recreating in place on the only host would leave no target in service; give fleet.hosts.ports two ports, or tag a second host".to_owned(),
+        );
+    }
+    Preflight::Ready
+}
+
+fn check_existing(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+    existing: &Existing,
+) -> Preflight {
+    if world.fleet.len() > TARGETS_MOST {
+        return problem(
+            Reason::TooManyTargets,
+            format!(
+                "{} instances match fleet.existing.selector, and a release may have {TARGETS_MOST}; divide the application into several releases",
+                world.fleet.len()
+            ),
+        );
+    }
+    let version = &pass.spec().version;
+    let ready = world
+        .running()
+        .filter(|instance| instance.version.as_ref() == Some(version))
+        .count();
+    let live = status
+        .targets
+        .iter()
+        .filter(|target| target.steps.terminated.is_none())
+        .filter(|target| target.version.as_ref() != Some(version))
+        .count();
+    let wanted = existing.replicas.map_or(live, |replicas| replicas as usize);
+    let wanted = wanted.max(1);
+    if ready < wanted {
+        return Preflight::NotYet(format!(
+            "waiting for instances: {ready} of {wanted} run with tag {}={version}",
+            existing.version_tag
+        ));
+    }
+    Preflight::Ready
+}
+
+/// An effect that failed for good until a person acts.
+pub(super) fn refused_effect(pass: &Pass<'_>) -> Option<Problem> {
+    let last = pass.observation.last_effect.as_ref()?;
+    let reason = match last.failure.kind {
+        FailureKind::Denied => Reason::AccessDenied,
+        FailureKind::NotAsked
+        | FailureKind::Throttled
+        | FailureKind::NotFound
+        | FailureKind::Rejected
+        | FailureKind::Unavailable => Reason::CloudUnavailable,
+    };
+    Some(Problem {
+        reason,
+        message: last.failure.message.clone(),
+    })
+}
+
+/// A process that does not stop, a drain that does not end: what stalls a release on its way.
+pub(super) fn on_the_way(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Problem> {
+    let leaving = living(status, Role::Leave);
+    for target in leaving {
+        match pass.spec().drain.on_timeout {
+            DrainTimeoutPolicy::Hold if drain::overdue(target, pass.now) => {
+                return Some(Problem {
+                    reason: Reason::DrainNotProven,
+                    message: format!(
+                        "target {}:{} is not proven to be drained, a minute after it should have been; look at what is in flight on it, or set drain.onTimeout to Proceed",
+                        target.id, target.port
+                    ),
+                });
+            }
+            DrainTimeoutPolicy::Hold | DrainTimeoutPolicy::Proceed => {}
+        }
+        let Some(process) = target.process.as_ref().filter(|p| p.step == StepKind::Stop) else {
+            continue;
+        };
+        let Some(Reading::Known(CommandState::Sent(sent))) =
+            pass.observation.commands.get(&process.operation)
+        else {
+            continue;
+        };
+        match sent.get(&target.id) {
+            Some(Invocation::Failed { code, output, .. }) if *code != EXIT_KILLED => {
+                return Some(Problem {
+                    reason: Reason::StopFailed,
+                    message: format!(
+                        "the stop command on {} for port {} ended with exit code {code}: {output}; mend the host, it is tried again",
+                        target.id, target.port
+                    ),
+                });
+            }
+            Some(
+                Invocation::Running
+                | Invocation::Succeeded { .. }
+                | Invocation::Failed { .. }
+                | Invocation::NotDelivered { .. },
+            )
+            | None => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,209 @@
+//! What a release on its way waits for: when that can next be true, and until when at the latest.
+
+use super::{
+    converge::{self, STOP_RESERVE},
+    course::health_deadline,
+    drain,
+    limits::{FENCE, LOOK_LONGEST, LOOK_SHARE, LOOK_SHORTEST, QUIET_READINGS},
+    pass::Pass,
+    planned::{arrived, gone, manner},
+    record::spacing,
+    roles::{Manner, Role, doomed, living, serving},
+    world::World,
+};
+use crate::api::{BlueGreenReleaseStatus, Direction, Duration, TargetStatus, Time};
+
+/// What is waited for, in the order in which people want to read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A process to end.
+    Stop,
+    /// A drain to be proven.
+    Drain,
+    /// The retain time to pass, or the second of two readings.
+    Retain,
+    /// A target to pass its health gate.
+    Health,
+    /// A process to start.
+    Start,
+}
+
+/// One thing that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait {
+    pub(super) what: What,
+    /// When it can next be true.
+    pub(super) look: Time,
+    /// When it is true or has failed.
+    pub(super) until: Time,
+}
+
+/// Everything that a release on its way waits for.
+pub(super) fn waits(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Vec<Wait> {
+    let keeping = living(status, Role::Keep).filter_map(|t| keeping(pass, world, status, t));
+    let leaving = living(status, Role::Leave).filter_map(|t| leaving(pass, status, t));
+    keeping.chain(leaving).collect()
+}
+
+/// When to look again at something whose end cannot be computed: soon at first, ever less often.
+pub(super) fn look_again(since: Time, now: Time) -> Time {
+    let pause = now.since(since).divided_by(LOOK_SHARE);
+    now + pause.max(LOOK_SHORTEST).min(LOOK_LONGEST)
+}
+
+fn keeping(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> Option<Wait> {
+    if doomed(target) {
+        return Some(stopping(pass, target));
+    }
+    let step_deadline = status.course.as_ref()?.progress_at + pass.spec().rollout.step_deadline;
+    if !serving(target) {
+        let process = target.process.as_ref()?;
+        return Some(Wait {
+            what: What::Start,
+            look: look_again(process.sent_at, pass.now),
+            until: step_deadline,
+        });
+    }
+    if arrived(target) && world.healthy(target) {
+        return None;
+    }
+    let until = health_deadline(target, pass.spec().health.timeout)
+        .filter(|_| target.steps.healthy.is_none())
+        .unwrap_or(step_deadline);
+    let look = match (&target.health, &target.steps.registered) {
+        (Some(progress), _) => {
+            let counted = progress.last + spacing(pass.spec());
+            let stable = progress.since + pass.spec().health.stable_for;
+            if progress.consecutive >= pass.spec().health.consecutive {
+                stable
+            } else {
+                counted
+            }
+        }
+        (None, Some(registered)) => look_again(registered.at, pass.now),
+        (None, None) => {
+            let asked = target
+                .registrations
+                .iter()
+                .filter_map(|r| r.requested_at)
+                .max();
+            look_again(asked.unwrap_or(pass.now), pass.now)
+        }
+    };
+    Some(Wait {
+        what: What::Health,
+        look: look.min(until + Duration::from_millis(1)),
+        until,
+    })
+}
+
+fn leaving(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> Option<Wait> {
+    if gone(pass.spec(), target) {
+        return None;
+    }
+    if doomed(target) {
+        return Some(stopping(pass, target));
+    }
+    if converge::starting(pass, target) {
+        let process = target.process.as_ref()?;
+        return Some(Wait {
+            what: What::Start,
+            look: look_again(process.sent_at, pass.now),
+            until: process.requested_at + pass.spec().rollout.step_deadline,
+        });
+    }
+    if target.drain.is_empty() {
+        return None;
+    }
+    if let Some(at) = converge::stoppable_at(pass, status, target) {
+        return Some(Wait {
+            what: What::Retain,
+            look: if pass.now < at {
+                at
+            } else {
+                look_again(at, pass.now)
+            },
+            until: at,
+        });
+    }
+    let asked = target.drain.iter().filter_map(|d| d.requested_at).max();
+    Some(Wait {
+        what: What::Drain,
+        look: drain_look(pass, status, target),
+        until: drain::bound(target).unwrap_or(asked.unwrap_or(pass.now) + FENCE),
+    })
+}
+
+fn stopping(pass: &Pass<'_>, target: &TargetStatus) -> Wait {
+    let (requested, sent) = target
+        .process
+        .as_ref()
+        .map_or((pass.now, pass.now), |p| (p.requested_at, p.sent_at));
+    Wait {
+        what: What::Stop,
+        look: look_again(sent, pass.now),
+        until: requested + pass.spec().stop.grace_period + STOP_RESERVE,
+    }
+}
+
+/// When a drain can next be proven.
+fn drain_look(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, target: &TargetStatus) -> Time {
+    let ends: Option<Vec<Time>> = target
+        .drain
+        .iter()
+        .map(|d| drain::expected_at(target, d))
+        .collect();
+    let Some(end) = ends.and_then(|ends| ends.into_iter().max()) else {
+        let asked = target.drain.iter().filter_map(|d| d.requested_at).max();
+        return look_again(asked.unwrap_or(pass.now), pass.now);
+    };
+    let full = if pass.now < end {
+        end
+    } else {
+        look_again(end, pass.now)
+    };
+    let full = halfway(pass, status, target, end).map_or(full, |at| at.min(full));
+    match (&pass.spec().drain.in_flight, drain::settled_at(target)) {
+        (Some(in_flight), Some(settled)) if pass.spec().drain.early_finish => {
+            let pause = in_flight
+                .quiet_for
+                .divided_by(QUIET_READINGS)
+                .max(LOOK_SHORTEST);
+            let quiet = match &target.quiet {
+                Some(quiet) => (quiet.since + in_flight.quiet_for).min(pass.now + pause),
+                None => pass.now + pause,
+            };
+            full.min(quiet.max(settled))
+        }
+        (Some(_) | None, _) => full,
+    }
+}
+
+/// While both sides live, one look in the middle of a long drain finds out whether the new side
+/// holds: the old one can still be put back. More looks would cost calls for every release.
+fn halfway(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+    end: Time,
+) -> Option<Time> {
+    let forward = status.course.as_ref()?.direction == Direction::Forward;
+    let began = target.steps.deregistered.as_ref()?.at;
+    let middle = began + end.since(began).divided_by(2);
+    let worth_it = end.since(began) >= Duration::from_secs(60);
+    (forward && worth_it && manner(pass.spec()) != Manner::InPlace && pass.now < middle)
+        .then_some(middle)
+}

@@ -156,6 +156,7 @@ pub(super) struct LateConfig {
     propagation: Propagation,
     rng: StdRng,
     last: Option<NodeConfig>,
+    /// In the order of publication: a change waits for those before it, however short its delay.
     underway: VecDeque<(Timestamp, NodeConfig)>,
     source_open: bool,
 }
@@ -221,12 +222,8 @@ impl LateConfig {
             return;
         }
         let delay = self.propagation.draw(&mut self.rng);
-        let drawn = self.clock.now()
+        let due = self.clock.now()
             + SignedDuration::try_from(delay).unwrap_or(SignedDuration::from_hours(1));
-        let due = self
-            .underway
-            .back()
-            .map_or(drawn, |(before, _)| drawn.max(*before));
         self.last = Some(config.clone());
         self.underway.push_back((due, config));
     }

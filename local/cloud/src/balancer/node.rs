@@ -182,11 +182,11 @@ impl Node {
                 }
                 targets.insert(target.key.clone(), kept);
             }
-            self.cut_off(&group.arn, before);
+            self.retire_all(&group.arn, before);
             state.targets.insert(group.arn.clone(), targets);
         }
         for (group, gone) in earlier {
-            self.cut_off(&group, gone);
+            self.retire_all(&group, gone);
         }
         drop(used);
         state.config = Arc::new(config);
@@ -201,11 +201,10 @@ impl Node {
         }
     }
 
-    /// Targets are gone, and with them what is in flight.
-    fn cut_off(&self, group: &str, gone: HashMap<TargetKey, TargetState>) {
-        for (key, target) in gone {
-            target.cut.send_replace(Cut::Now);
-            self.pool.close(&(group.to_owned(), key));
+    /// Targets are gone. Dropping their states cuts off what is in flight.
+    fn retire_all(&self, group: &str, gone: HashMap<TargetKey, TargetState>) {
+        for key in gone.into_keys() {
+            self.retire(&(group.to_owned(), key));
         }
     }
 
@@ -278,15 +277,15 @@ impl Node {
 
     /// A connection is free again: it is kept, unless nothing new is sent to its target.
     pub(super) fn give_back(&self, registration: &Registration, sender: SendRequest<Upload>) {
-        let cut = {
+        let in_use = {
             let state = self.state();
             let group = state.targets.get(&registration.0);
             let target = group.and_then(|group| group.get(&registration.1));
-            target.map_or(Cut::Now, |target| *target.cut.borrow())
+            target.is_some_and(|target| *target.cut.borrow() == Cut::Never)
         };
-        let keep = match (cut, self.knobs.idle_connections) {
-            (Cut::Never, _) | (Cut::At(_), IdleConnections::KeepUntilIdle) => true,
-            (Cut::At(_), IdleConnections::CloseAtOnce) | (Cut::Now, _) => false,
+        let keep = match self.knobs.idle_connections {
+            IdleConnections::CloseAtOnce => in_use,
+            IdleConnections::KeepUntilIdle => true,
         };
         if keep {
             self.pool.put(registration, sender, self.clock.now());

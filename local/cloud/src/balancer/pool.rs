@@ -33,11 +33,11 @@ impl Pool {
             .expect("no code that holds this lock can panic")
     }
 
-    /// Takes the connection that was used last, if one is open and free.
+    /// Takes the connection that was used last, if one is open and free. Closed ones are left to
+    /// the next sweep.
     pub(super) fn take(&self, registration: &Registration) -> Option<SendRequest<Upload>> {
         let mut idle = self.idle();
         let connections = idle.get_mut(registration)?;
-        connections.retain(|one| !one.sender.is_closed());
         let free = connections.iter().rposition(|one| one.sender.is_ready())?;
         Some(connections.remove(free).sender)
     }

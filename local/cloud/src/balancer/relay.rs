@@ -24,11 +24,10 @@ pub(super) enum Cut {
     Never,
     /// When the deregistration delay ends.
     At(Timestamp),
-    /// At once: the target is gone.
-    Now,
 }
 
-/// Waits until what is in flight must be cut off. The time may still change while it waits.
+/// Waits until what is in flight must be cut off: at the time said, which may still change, or when
+/// the node forgets the target because it is gone.
 pub(super) async fn cut_off(mut cut: watch::Receiver<Cut>, clock: Clock) {
     loop {
         let current = *cut.borrow_and_update();
@@ -36,13 +35,11 @@ pub(super) async fn cut_off(mut cut: watch::Receiver<Cut>, clock: Clock) {
             match current {
                 Cut::Never => std::future::pending().await,
                 Cut::At(time) => clock.sleep_until(time).await,
-                Cut::Now => (),
             }
         };
         tokio::select! {
             biased;
             () = due => return,
-            // The node forgets a target that is gone.
             changed = cut.changed() => if changed.is_err() { return },
         }
     }

@@ -59,6 +59,23 @@ async fn a_target_that_is_registered_again_keeps_what_is_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_is_registered_again_is_checked_again() {
+    let knobs = Knobs {
+        unchecked_in_fail_open: false,
+        ..immediate()
+    };
+    let world = World::new(knobs).await;
+    let _app = world.healthy_app(1).await;
+    world.drain(1, 30);
+    world.seconds(1.0).await;
+    world.set_phase(1, TargetPhase::Active);
+    world.seconds(0.01).await;
+    assert_eq!(world.get(node(1), "/").await.status, 503);
+    world.seconds(10.0).await;
+    assert_eq!(world.get(node(1), "/").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_delay_what_is_in_flight_is_cut_off_when_the_node_learns_of_it() {
     let world = World::new(immediate()).await;
     let _app = world.healthy_app(1).await;
@@ -145,7 +162,9 @@ async fn the_truth_at_routing_is_recorded_however_late_the_node_is() {
     world.register(0, 1, host(1));
     world.seconds(18.0).await;
     world.drain(1, 5);
-    world.seconds(4.0).await;
+    world.seconds(2.0).await;
+    world.register(0, 2, host(2));
+    world.seconds(2.0).await;
     assert_eq!(world.get(node(1), "/").await.status, 200);
     world.seconds(2.0).await;
     world.remove(1);

@@ -70,6 +70,14 @@ async fn a_client_stays_connected_while_its_requests_go_to_all_targets_in_turn()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_body_passes_as_long_as_it_is_never_silent_for_the_idle_timeout() {
+    let world = World::new(immediate()).await;
+    let _app = world.healthy_app(1).await;
+    let answer = world.get(node(1), "/stream?ms=160000&parts=4").await;
+    assert_eq!(answer.body.as_deref(), Some("part\npart\npart\npart\n"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_clients_are_let_go_after_the_idle_timeout() {
     let world = World::new(immediate()).await;
     let mut client = world.client(node(1)).await;

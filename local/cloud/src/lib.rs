@@ -9,6 +9,7 @@
 //! It must never be more obliging than AWS is: where the real answer is unknown, the less
 //! convenient one is given, and it must never leave a process behind.
 
+mod answer;
 pub mod balancer;
 mod cloud;
 pub mod config;

@@ -9,8 +9,6 @@ mod network;
 mod power;
 mod tags;
 mod templates;
-#[cfg(test)]
-mod tests;
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -213,7 +213,7 @@ pub(super) fn modify_attributes(ctx: &mut Ctx<'_>, input: Modify) -> Reply {
             "client_keep_alive.seconds" => in_range(&value, 60, 604_800),
             _ => true,
         };
-        set_attribute(&mut attributes, key, value, valid)?;
+        set_attribute(&mut attributes, &key, value, valid)?;
     }
     let shown = list(&attributes);
     if let Some(load_balancer) = ctx.elb().load_balancers.get_mut(&arn) {
@@ -272,11 +272,11 @@ pub(super) fn in_range(value: &str, from: u32, to: u32) -> bool {
 /// Sets an attribute that must be known.
 pub(super) fn set_attribute(
     attributes: &mut BTreeMap<String, String>,
-    key: String,
+    key: &str,
     value: String,
     valid: bool,
 ) -> Result<(), ApiError> {
-    match attributes.get_mut(&key) {
+    match attributes.get_mut(key) {
         Some(_) if !valid => Err(ApiError::validation(format!(
             "'{value}' is not a valid value of attribute '{key}'"
         ))),

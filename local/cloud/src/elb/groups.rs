@@ -250,7 +250,7 @@ pub(super) fn modify_attributes(ctx: &mut Ctx<'_>, input: ModifyAttributes) -> R
         if key == "stickiness.enabled" && value == "true" && behind_plain_weights(ctx, &arn) {
             return Err(super::actions::stickiness_conflict());
         }
-        set_attribute(&mut attributes, key, value, valid)?;
+        set_attribute(&mut attributes, &key, value, valid)?;
     }
     let shown = list(&attributes);
     ctx.elb().group_mut(&arn)?.attributes = attributes;

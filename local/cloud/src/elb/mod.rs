@@ -10,8 +10,6 @@ mod publish;
 mod rules;
 mod tags;
 mod targets;
-#[cfg(test)]
-mod tests;
 
 use serde_json::{Value, json};
 
@@ -61,7 +59,7 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, action: &str, params: &Params) -> Reply {
         "DeregisterTargets" => ctx.change(|ctx| targets::deregister(ctx, &params.read()?)),
         "DescribeTargetHealth" => health::describe(ctx, &params.read()?),
         "DescribeTags" => tags::describe(ctx, &params.read()?),
-        "AddTags" => ctx.change(|ctx| tags::add(ctx, params.read()?)),
+        "AddTags" => ctx.change(|ctx| tags::add(ctx, &params.read()?)),
         "RemoveTags" => ctx.change(|ctx| tags::remove(ctx, &params.read()?)),
         "DescribeListenerAttributes" => Ok(json!({"Attributes": []})),
         _ => Err(ApiError::sender(

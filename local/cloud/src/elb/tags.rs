@@ -52,7 +52,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
     Ok(json!({"TagDescriptions": descriptions.collect::<Vec<_>>()}))
 }
 
-pub(super) fn add(ctx: &mut Ctx<'_>, input: Add) -> Reply {
+pub(super) fn add(ctx: &mut Ctx<'_>, input: &Add) -> Reply {
     require(ctx, &input.resource_arns)?;
     for arn in &input.resource_arns {
         ctx.touch(arn.clone());

@@ -7,8 +7,6 @@ mod invocations;
 mod model;
 mod run;
 mod send;
-#[cfg(test)]
-mod tests;
 
 use serde_json::Value;
 

@@ -1,0 +1,242 @@
+//! The shipped documents on real processes: signals, exit codes, and nothing left behind.
+
+use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use bluegreen_cloud::{
+    Cloud, Config, Hostility,
+    hosts::{ProcessHosts, Setup, Unit},
+    scene::{Plan, Scene},
+};
+use bluegreen_net::Clock;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// How often a condition is looked at before the test gives up: with the pause, half a minute.
+const LOOKS: u32 = 600;
+const PAUSE: Duration = Duration::from_millis(50);
+
+struct Real {
+    cloud: Cloud,
+    scene: Scene,
+    root: PathBuf,
+}
+
+impl Real {
+    /// One host whose units are `good`, `stubborn`, `broken` and `late`.
+    fn new(name: &str, scale: f64) -> Self {
+        let root =
+            std::env::temp_dir().join(format!("bluegreen-test-{name}-{}", std::process::id()));
+        let clock = Clock::scaled(Timestamp::now(), scale);
+        let unit = |name: &str, command: &str| Unit {
+            name: format!("{name}@.service"),
+            command: command.to_owned(),
+        };
+        let setup = Setup {
+            units: vec![
+                unit("good", "sleep 1000"),
+                unit(
+                    "stubborn",
+                    "sh -c 'trap \"\" TERM; while :; do /bin/sleep 0.1; done'",
+                ),
+                unit("broken", "sh -c 'echo no configuration; exit 3'"),
+                unit(
+                    "telling",
+                    "sh -c 'echo {{address}} {{port}} {{version}} {{revision}} >told; exec sleep 1000'",
+                ),
+            ],
+            start: Vec::new(),
+        };
+        let hosts = ProcessHosts::new(&root, &clock, BTreeMap::new(), setup).unwrap();
+        let config = Config {
+            hostility: Hostility::calm(),
+            ..Config::default()
+        };
+        let cloud = Cloud::new(config, clock, Arc::new(hosts));
+        let scene = cloud.build(&Plan::simple("games", 8080, 1)).unwrap();
+        Self { cloud, scene, root }
+    }
+
+    /// Runs a command to its end: exit code, output, error output.
+    async fn run(&self, document: &str, parameters: Value) -> (i64, String, String) {
+        let host = &self.scene.hosts[0].id;
+        let body =
+            json!({"DocumentName": document, "InstanceIds": [host], "Parameters": parameters});
+        let sent = self.cloud.arrange("SendCommand", &body).unwrap();
+        let named = json!({"CommandId": sent["Command"]["CommandId"], "InstanceId": host});
+        for _ in 0..LOOKS {
+            let now = self.cloud.arrange("GetCommandInvocation", &named).unwrap();
+            if !matches!(now["Status"].as_str(), Some("Pending" | "InProgress")) {
+                let text = |name: &str| now[name].as_str().unwrap().to_owned();
+                let code = now["ResponseCode"].as_i64().unwrap();
+                return (
+                    code,
+                    text("StandardOutputContent"),
+                    text("StandardErrorContent"),
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{document} did not end");
+    }
+
+    async fn start(&self, unit: &str, version: &str) -> (i64, String, String) {
+        let parameters =
+            json!({"unit": [unit], "version": [version], "port": ["8080"], "revision": ["7"]});
+        self.run("BlueGreen-StartUnit", parameters).await
+    }
+
+    async fn stop(&self, unit: &str, grace: &str) -> (i64, String, String) {
+        let parameters = json!({"unit": [unit], "gracePeriod": [grace]});
+        self.run("BlueGreen-StopUnit", parameters).await
+    }
+
+    /// The processes that have this instance's directory in their environment or arguments.
+    fn processes(&self) -> usize {
+        let mark = self.root.to_string_lossy().into_owned();
+        let proc = std::fs::read_dir("/proc").unwrap();
+        let belongs = |entry: &std::fs::DirEntry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).contains(&format!("BLUEGREEN_ROOT={mark}"))
+        };
+        proc.filter_map(Result::ok).filter(belongs).count()
+    }
+
+    async fn none_left(&self) {
+        for _ in 0..LOOKS {
+            if self.processes() == 0 {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{} processes are left", self.processes());
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.cloud.shutdown();
+        std::fs::remove_dir_all(&self.root).ok();
+    }
+}
+
+fn how(output: &str) -> &str {
+    let last = output.lines().last().unwrap_or_default();
+    last.split(' ')
+        .find_map(|word| word.strip_prefix("how="))
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_unit_is_started_once_and_stopped_once() {
+    let real = Real::new("once", 5.0);
+    let unit = "good@8080.service";
+    let (code, output, _) = real.start(unit, "1.0.0").await;
+    assert_eq!((code, how(&output)), (0, "started"), "{output}");
+    let (code, output, _) = real.start(unit, "1.0.0").await;
+    assert_eq!((code, how(&output)), (0, "already-running"), "{output}");
+    let (code, output, errors) = real.start(unit, "2.0.0").await;
+    assert_eq!((code, how(&output)), (20, "other-version"), "{output}");
+    assert!(errors.contains("runs with version 1.0.0"), "{errors}");
+    let (code, output, _) = real.stop(unit, "30").await;
+    assert_eq!((code, how(&output)), (0, "graceful"), "{output}");
+    assert!(output.trim_end().ends_with("exit=143"), "{output}");
+    let (code, output, _) = real.stop(unit, "30").await;
+    assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
+    let (code, output, _) = real.start(unit, "2.0.0").await;
+    assert_eq!((code, how(&output)), (0, "started"), "{output}");
+}
+
+#[tokio::test]
+async fn a_unit_that_ignores_the_signal_is_killed_after_the_grace_period() {
+    let real = Real::new("kill", 5.0);
+    let unit = "stubborn@8080.service";
+    assert_eq!(real.start(unit, "1.0.0").await.0, 0);
+    let (code, output, _) = real.stop(unit, "4").await;
+    assert_eq!((code, how(&output)), (0, "killed"), "{output}");
+    let seconds = output
+        .split("seconds=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let seconds: f64 = seconds.parse().unwrap();
+    assert!((4.0..14.0).contains(&seconds), "{output}");
+    real.none_left().await;
+}
+
+#[tokio::test]
+async fn a_unit_that_fails_says_why() {
+    let real = Real::new("broken", 5.0);
+    let (code, output, errors) = real.start("broken@8080.service", "1.0.0").await;
+    assert_eq!((code, how(&output)), (21, "failed"), "{output} {errors}");
+    assert!(errors.contains("no configuration"), "{errors}");
+    let (code, output, _) = real.start("none@8080.service", "1.0.0").await;
+    assert_eq!((code, how(&output)), (21, "failed"), "{output}");
+}
+
+#[tokio::test]
+async fn the_application_is_told_its_address_port_and_version() {
+    let real = Real::new("telling", 5.0);
+    assert_eq!(real.start("telling@8080.service", "1.0.0").await.0, 0);
+    let told =
+        std::fs::read_to_string(real.root.join(&real.scene.hosts[0].id).join("told")).unwrap();
+    assert_eq!(
+        told.trim(),
+        format!("{} 8080 1.0.0 7", real.scene.hosts[0].address)
+    );
+}
+
+#[tokio::test]
+async fn nothing_survives_the_instance_or_the_cloud() {
+    let real = Real::new("end", 5.0);
+    let id = real.scene.hosts[0].id.clone();
+    assert_eq!(real.start("good@8080.service", "1.0.0").await.0, 0);
+    assert!(real.processes() > 0);
+    real.cloud
+        .arrange("StopInstances", &json!({"InstanceId": [id]}))
+        .unwrap();
+    real.none_left().await;
+    real.cloud
+        .arrange("StartInstances", &json!({"InstanceId": [id]}))
+        .unwrap();
+    for _ in 0..LOOKS {
+        if real.cloud.state()["instances"][0]["state"] == "running" {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert_eq!(real.start("stubborn@8080.service", "1.0.0").await.0, 0);
+    real.cloud.shutdown();
+    real.none_left().await;
+}
+
+#[tokio::test]
+async fn a_script_of_ones_own_is_run_and_its_output_is_cut() {
+    let real = Real::new("script", 1.0);
+    let parameters = json!({"commands": ["yes | head -c 30000", "echo bad >&2", "exit 7"]});
+    let (code, output, errors) = real.run("AWS-RunShellScript", parameters).await;
+    assert_eq!((code, errors.as_str()), (7, "bad\n"));
+    assert_eq!(output.chars().count(), 24_000);
+    assert!(output.ends_with("---Output truncated---"));
+}
+
+#[test]
+fn the_stand_ins_are_plain_shell() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("host");
+    for script in [
+        "bin/systemctl",
+        "bin/unit-run",
+        "bin/journalctl",
+        "bin/date",
+        "bin/sleep",
+        "watchdog",
+    ] {
+        let checked = Command::new("/bin/sh")
+            .arg("-n")
+            .arg(folder.join(script))
+            .status()
+            .unwrap();
+        assert!(checked.success(), "{script}");
+    }
+}

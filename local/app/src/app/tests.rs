@@ -180,6 +180,50 @@ async fn an_answer_that_has_begun_is_completed_and_then_closed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_is_closed_after_its_answer_while_others_are_in_flight() {
+    let app = App::started(quick()).await;
+    let (mut short, mut long) = (app.connect().await, app.connect().await);
+    ask(&mut short, "GET", "/work?ms=1000").await;
+    ask(&mut long, "GET", "/work?ms=20000").await;
+    app.clock.sleep(Duration::from_millis(10)).await;
+    let told = app.clock.now();
+    app.terminate().await;
+    assert!(answer(&mut short).await.starts_with("HTTP/1.1 200"));
+    assert!(short.read_u8().await.is_err());
+    let closed = app.clock.now().duration_since(told).as_secs_f64();
+    assert!((0.9..1.1).contains(&closed), "{closed}");
+    assert!(answer(&mut long).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_immediate_stop_breaks_off_what_is_in_flight() {
+    let app = App::started(Config {
+        on_terminate: OnTerminate::Immediate,
+        ..quick()
+    })
+    .await;
+    let mut stream = app.connect().await;
+    ask(&mut stream, "GET", "/work?ms=1000").await;
+    app.clock.sleep(Duration::from_millis(10)).await;
+    app.terminate().await;
+    assert_eq!(answer(&mut stream).await, "");
+    let exit = app.running.await.unwrap().unwrap();
+    assert_eq!((exit.code, exit.broken_off), (143, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_during_the_start_ends_it() {
+    let clock = Clock::stepped();
+    let (signals, receiver) = mpsc::channel(1);
+    signals.send(Signal::Terminate).await.unwrap();
+    let before = clock.now();
+    let config = Config::default();
+    let exit = serve(Net::memory(), clock.clone(), config, address(), receiver).await;
+    assert_eq!(exit.unwrap().code, 143);
+    assert_eq!(clock.now(), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn past_the_shutdown_timeout_requests_are_broken_off() {
     let app = App::started(quick()).await;
     let mut stream = app.connect().await;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::mpsc;
+use bluegreen_net::Stream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+};
 
 use super::*;
 use crate::app;
@@ -75,6 +79,42 @@ async fn every_request_is_counted_once_and_the_timeline_adds_up() {
         totals.p50_seconds < 0.2 && totals.p99_seconds > 3.0,
         "{totals:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_kept_or_new_as_the_client_is() {
+    for (kept, new, expected) in [(1, 0, 1), (0, 1, 20)] {
+        let (net, clock) = (Net::memory(), Clock::stepped());
+        let mut listener = net.listen(address()).await.unwrap();
+        let config = Config {
+            keep_alive_workers: kept,
+            new_connection_workers: new,
+            arrivals_per_second: 0.0,
+            max_requests: 20,
+            ..Config::against(vec![address()])
+        };
+        let mut load = Load::start(net, clock, config);
+        let mut connections = 0;
+        loop {
+            tokio::select! {
+                () = load.finished() => break,
+                accepted = listener.accept() => {
+                    connections += 1;
+                    tokio::spawn(answer_all(accepted.unwrap()));
+                }
+            }
+        }
+        assert_eq!((load.totals().served, connections), (20, expected));
+    }
+}
+
+/// Answers each request, which comes as a whole in memory.
+async fn answer_all(mut stream: Stream) {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! What a node works from: its own copy of the configuration, which is late.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -77,7 +77,8 @@ pub(super) struct NodeConfig {
     pub(super) listeners: Vec<Listener>,
     /// The target groups that a rule names, or named before: what is in flight to the targets of
     /// a group goes on when the group is taken out of a rule, and is still cut off at its time.
-    pub(super) groups: HashMap<String, Arc<TargetGroup>>,
+    /// Sorted, as chance must not depend on the order of a hash.
+    pub(super) groups: BTreeMap<String, Arc<TargetGroup>>,
     /// How long either side may be silent.
     pub(super) idle_timeout: Duration,
     /// How long a client's connection may live.

@@ -180,13 +180,12 @@ impl World {
     }
 
     fn start(&self, load_balancer: String, address: IpAddr) -> Task {
-        let (for_delays, for_routing) = (self.rng(address, 0), self.rng(address, 1));
         let configs = LateConfig::new(
             self.topology.clone(),
             load_balancer,
             self.clock.clone(),
             self.knobs.propagation,
-            for_delays,
+            self.rng(address, 0),
         );
         let node = Node::new(
             address,
@@ -194,13 +193,14 @@ impl World {
             self.knobs.clone(),
             self.oracle.clone(),
             self.health.clone(),
-            for_routing,
+            self.rng(address, 1),
         );
-        Task::spawn(node::run(node, configs, self.learned.clone()))
+        let phases = self.rng(address, 2);
+        Task::spawn(node::run(node, configs, phases, self.learned.clone()))
     }
 
     /// A random stream of its own for each node and use, so that the number of requests does not
-    /// change the delays.
+    /// change the delays and the phases.
     fn rng(&self, address: IpAddr, stream: u64) -> StdRng {
         let bits = match address {
             IpAddr::V4(address) => u64::from(address.to_bits()),

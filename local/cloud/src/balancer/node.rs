@@ -1,7 +1,7 @@
 //! One node of a load balancer: its state, and how it takes over a configuration.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -71,7 +71,7 @@ pub(super) struct Destination {
 }
 
 /// Runs a node until it is aborted.
-pub(super) async fn run(node: Node, mut configs: LateConfig, learned: Learned) {
+pub(super) async fn run(node: Node, mut configs: LateConfig, mut phases: StdRng, learned: Learned) {
     let node = Arc::new(node);
     let mut listeners: HashMap<u16, Task> = HashMap::new();
     let mut checks: HashMap<Registration, Task> = HashMap::new();
@@ -91,7 +91,7 @@ pub(super) async fn run(node: Node, mut configs: LateConfig, learned: Learned) {
             checks
                 .entry(registration)
                 .or_insert_with_key(|registration| {
-                    let phase = node.random_part(interval);
+                    let phase = interval.mul_f64(phases.random());
                     Task::spawn(health::run(Arc::clone(&node), registration.clone(), phase))
                 });
         }
@@ -121,7 +121,7 @@ impl Node {
         let config = NodeConfig {
             version: 0,
             listeners: Vec::new(),
-            groups: HashMap::new(),
+            groups: BTreeMap::new(),
             // Until the first configuration is taken over, which happens before anything listens.
             idle_timeout: Duration::from_secs(60),
             client_keep_alive: Duration::from_secs(3_600),
@@ -206,11 +206,6 @@ impl Node {
         for key in gone.into_keys() {
             self.retire(&(group.to_owned(), key));
         }
-    }
-
-    fn random_part(&self, whole: Duration) -> Duration {
-        let share: f64 = self.state().rng.random();
-        whole.mul_f64(share)
     }
 
     /// How a target is checked; `None` when it is not to be checked any more.

@@ -48,7 +48,8 @@ async fn a_process_that_ends_while_answers_are_passed_on_is_not_blamed_for_them(
 async fn memory_is_bounded_and_the_totals_are_not() {
     let oracle = oracle();
     for number in 0..RECENT_KEPT + 50 {
-        routed(&oracle, &format!("i-{number}")).finished();
+        let target = number % (TARGETS_KEPT + 50);
+        routed(&oracle, &format!("i-{target}")).finished();
     }
     for _ in 0..FAILURES_KEPT + 50 {
         routed(&oracle, "i-1").failed(Failure::NoAnswer);

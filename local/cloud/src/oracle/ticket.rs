@@ -6,8 +6,8 @@ use super::{
 };
 use crate::topology::TargetKey;
 
-/// A request in flight. Dropping it without an end says that the client gave up: only then does
-/// the balancer let go of a request that it has not finished.
+/// A request in flight. Dropping it without an end says that the client gave up: only then, or
+/// when it is itself taken down, does the balancer let go of a request that it has not finished.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     oracle: Oracle,

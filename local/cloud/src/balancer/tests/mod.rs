@@ -116,18 +116,28 @@ fn topology_with(nodes: &[SocketAddr]) -> Topology {
 
 impl World {
     async fn new(knobs: Knobs) -> Self {
-        let (net, clock) = (Net::memory(), Clock::stepped());
-        Self::within(net, clock, knobs, topology_with(&[node(1), node(2)])).await
+        Self::seeded(knobs, SEED).await
     }
 
-    async fn within(net: Net, clock: Clock, knobs: Knobs, topology: Topology) -> Self {
+    async fn seeded(knobs: Knobs, seed: u64) -> Self {
+        let surroundings = (Net::memory(), Clock::stepped());
+        let topology = topology_with(&[node(1), node(2)]);
+        Self::within(surroundings, knobs, seed, topology).await
+    }
+
+    async fn within(
+        (net, clock): (Net, Clock),
+        knobs: Knobs,
+        seed: u64,
+        topology: Topology,
+    ) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(topology));
         let (health, reports) = mpsc::channel(1_000);
         let oracle = Oracle::new(clock.clone(), receiver.clone());
         let balancer = Balancer::spawn(
             net.clone(),
             clock.clone(),
-            SEED,
+            seed,
             knobs,
             receiver,
             health,

@@ -41,6 +41,27 @@ async fn a_connection_that_the_target_closed_while_idle_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_ends_its_connection_does_not_end_the_client_s() {
+    let world = World::new(immediate()).await;
+    let _app = world.start_app(
+        1,
+        app::Config {
+            keep_alive_requests: Some(1),
+            ..app::Config::default()
+        },
+    );
+    world.register(0, 1, host(1));
+    world.seconds(11.0).await;
+    let mut client = world.client(node(1)).await;
+    for _ in 0..3 {
+        let answer = client.get("/").await;
+        assert_eq!(answer.status, 200);
+        assert!(!answer.headers.contains_key("connection"));
+    }
+    assert_eq!(world.oracle.counters().on_reused_connections, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_stays_connected_while_its_requests_go_to_all_targets_in_turn() {
     let world = World::new(immediate()).await;
     for number in 1..=2 {

@@ -22,7 +22,7 @@ async fn requests_pass_over_sockets_and_are_cut_off_at_the_end_of_the_delay() {
     let second = SocketAddr::new(loopback(2), first.port());
     let target = free_port(loopback(11)).await;
     let topology = topology_with(&[first, second]);
-    let mut world = World::within(Net::Tcp, clock.clone(), immediate(), topology).await;
+    let mut world = World::within((Net::Tcp, clock.clone()), immediate(), SEED, topology).await;
 
     let (_signals, receiver) = mpsc::channel(1);
     let config = app::Config {

@@ -91,7 +91,7 @@ impl FieldSet {
         }
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Path> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Path> {
         self.paths.iter()
     }
 
@@ -298,6 +298,18 @@ pub(super) fn remove(object: &mut Value, path: &Path) {
         }
         (None, Value::Array(list)) => list.retain(|item| !is_item(item, last)),
         _ => {}
+    }
+}
+
+/// Whether a path leads to a field by which its item is told apart from others.
+pub(super) fn is_key(path: &Path) -> bool {
+    let [.., parent, field] = path.as_slice() else {
+        return false;
+    };
+    let keys = parent.strip_prefix("k:").map(serde_json::from_str);
+    match (keys, field.strip_prefix("f:")) {
+        (Some(Ok(Value::Object(keys))), Some(field)) => keys.contains_key(field),
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ mod apply;
 mod fields;
 mod managed;
 
+use json_patch::PatchOperation;
 use serde_json::Value;
 
 pub(crate) use self::{apply::Apply, managed::Manager};
@@ -56,11 +57,16 @@ pub(crate) fn change(kind: PatchKind, body: &[u8], object: &mut Value) -> Result
     match kind {
         PatchKind::Json => {
             let patch: json_patch::Patch = serde_json::from_slice(body).map_err(not_a_patch)?;
-            json_patch::patch(object, &patch).map_err(|error| {
-                tracing::debug!(%error, "a JSON patch does not fit its object");
-                ApiError::patch_failed(
-                    "the server rejected our request due to an error in our request",
-                )
+            patch.iter().try_for_each(|step| {
+                if is_test_for_absence(step, object) {
+                    return Ok(());
+                }
+                json_patch::patch(object, std::slice::from_ref(step)).map_err(|error| {
+                    tracing::debug!(%error, "a JSON patch does not fit its object");
+                    ApiError::patch_failed(
+                        "the server rejected our request due to an error in our request",
+                    )
+                })
             })
         }
         PatchKind::Merge | PatchKind::Strategic | PatchKind::Apply => {
@@ -71,6 +77,19 @@ pub(crate) fn change(kind: PatchKind, body: &[u8], object: &mut Value) -> Result
             json_patch::merge(object, &patch);
             Ok(())
         }
+    }
+}
+
+/// API servers take a test for null to hold where there is no such field, and clients rely on it
+/// to add a first finalizer.
+fn is_test_for_absence(step: &PatchOperation, object: &Value) -> bool {
+    match step {
+        PatchOperation::Test(test) => test.value.is_null() && test.path.resolve(object).is_err(),
+        PatchOperation::Add(_)
+        | PatchOperation::Remove(_)
+        | PatchOperation::Replace(_)
+        | PatchOperation::Move(_)
+        | PatchOperation::Copy(_) => false,
     }
 }
 

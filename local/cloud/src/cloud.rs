@@ -259,24 +259,21 @@ impl Inner {
     /// Lets happen what is due, tells the data plane, and starts what has to be done outside.
     pub(crate) fn settle(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (topology, effects) = {
-            let mut world = self.world();
-            world.advance(now, &self.config);
-            let effects = std::mem::take(&mut world.effects);
-            (elb::topology(&world.live, now), effects)
-        };
+        let mut world = self.world();
+        world.advance(now, &self.config);
+        let effects = std::mem::take(&mut world.effects);
+        let mut topology = elb::topology(&world.live, now);
+        // Still under the lock: otherwise an older truth might be told after a newer one.
         self.topology.send_if_modified(|current| {
-            let changed = Topology {
-                version: current.version,
-                ..topology
-            };
-            if changed == **current {
-                return false;
+            topology.version = current.version;
+            let changed = topology != **current;
+            if changed {
+                topology.version += 1;
+                *current = Arc::new(std::mem::take(&mut topology));
             }
-            let version = current.version + 1;
-            *current = Arc::new(Topology { version, ..changed });
-            true
+            changed
         });
+        drop(world);
         for effect in effects {
             self.perform(effect);
         }

@@ -1,6 +1,13 @@
 //! The shipped documents on real processes: signals, exit codes, and nothing left behind.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use bluegreen_cloud::{
     Cloud, Config, Hostility,
@@ -22,7 +29,7 @@ struct Real {
 }
 
 impl Real {
-    /// One host whose units are `good`, `stubborn`, `broken` and `late`.
+    /// One host with some units, of which `good@9090` starts with the instance.
     fn new(name: &str, scale: f64) -> Self {
         let root =
             std::env::temp_dir().join(format!("bluegreen-test-{name}-{}", std::process::id()));
@@ -44,7 +51,7 @@ impl Real {
                     "sh -c 'echo {{address}} {{port}} {{version}} {{revision}} >told; exec sleep 1000'",
                 ),
             ],
-            start: Vec::new(),
+            start: vec![("good@9090.service".to_owned(), "0.9.0".to_owned(), 9090)],
         };
         let hosts = ProcessHosts::new(&root, &clock, BTreeMap::new(), setup).unwrap();
         let config = Config {
@@ -99,6 +106,19 @@ impl Real {
             String::from_utf8_lossy(&environment).contains(&format!("BLUEGREEN_ROOT={mark}"))
         };
         proc.filter_map(Result::ok).filter(belongs).count()
+    }
+
+    /// The unit that starts with the instance runs.
+    async fn booted(&self) {
+        let host = self.root.join(&self.scene.hosts[0].id);
+        let main = host.join("run/units/good@9090.service/main");
+        for _ in 0..LOOKS {
+            if std::fs::read_to_string(&main).is_ok_and(|text| !text.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("the unit of the image did not start");
     }
 
     async fn none_left(&self) {
@@ -162,6 +182,9 @@ async fn a_unit_that_ignores_the_signal_is_killed_after_the_grace_period() {
         .unwrap();
     let seconds: f64 = seconds.parse().unwrap();
     assert!((4.0..14.0).contains(&seconds), "{output}");
+    real.booted().await;
+    let (code, output, _) = real.stop("good@9090.service", "4").await;
+    assert_eq!((code, how(&output)), (0, "graceful"), "{output}");
     real.none_left().await;
 }
 
@@ -219,6 +242,37 @@ async fn a_script_of_ones_own_is_run_and_its_output_is_cut() {
     assert_eq!((code, errors.as_str()), (7, "bad\n"));
     assert_eq!(output.chars().count(), 24_000);
     assert!(output.ends_with("---Output truncated---"));
+}
+
+#[tokio::test]
+async fn what_an_image_starts_is_known_to_the_documents() {
+    let real = Real::new("image", 5.0);
+    real.booted().await;
+    let unit = "good@9090.service";
+    let (code, output, _) = real.start(unit, "0.9.0").await;
+    assert_eq!((code, how(&output)), (0, "already-running"), "{output}");
+    let (code, _, errors) = real.start(unit, "1.0.0").await;
+    assert_eq!(code, 20, "{errors}");
+}
+
+#[test]
+fn the_watchdog_ends_what_runs_when_its_holder_is_gone() {
+    let root = std::env::temp_dir().join(format!("bluegreen-test-dog-{}", std::process::id()));
+    let unit = root.join("i-1/run/units/app.service");
+    std::fs::create_dir_all(&unit).unwrap();
+    let mut running = Command::new("sleep");
+    let mut running = running.arg("1000").process_group(0).spawn().unwrap();
+    std::fs::write(unit.join("pgid"), running.id().to_string()).unwrap();
+    let watchdog = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("host/watchdog");
+    let mut dog = Command::new("/bin/sh");
+    let dog = dog.arg(watchdog).arg(&root).stdin(Stdio::piped());
+    let mut dog = dog.process_group(0).spawn().unwrap();
+    assert!(running.try_wait().unwrap().is_none());
+    drop(dog.stdin.take());
+    assert!(dog.wait().unwrap().success());
+    assert_eq!(running.wait().unwrap().signal(), Some(9));
+    assert!(root.join("i-1/run/down").exists());
+    std::fs::remove_dir_all(&root).unwrap();
 }
 
 #[test]

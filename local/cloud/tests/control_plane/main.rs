@@ -15,4 +15,5 @@ mod processes;
 mod rules;
 mod support;
 mod targets;
+mod together;
 mod wire;

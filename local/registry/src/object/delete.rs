@@ -63,12 +63,7 @@ impl Writer<'_> {
         if is_terminating(&object) {
             return Ok(Deletion::Pending(Value::clone(&object)));
         }
-        let waits = match resource.model {
-            Model::Namespace => true,
-            Model::Definition | Model::Lease | Model::Event(_) | Model::Custom => {
-                !finalizers(&object).is_empty()
-            }
-        };
+        let waits = holds_others(resource) || !finalizers(&object).is_empty();
         if !waits {
             self.transaction.remove(key);
             let uid = text(&object, "/metadata/uid");
@@ -173,6 +168,14 @@ impl Writer<'_> {
         if finalizers(&definition).is_empty() {
             self.transaction.remove(&key);
         }
+    }
+}
+
+/// Whether other objects go with an object of the resource, so that it goes last.
+pub(super) fn holds_others(resource: &Resource) -> bool {
+    match resource.model {
+        Model::Namespace | Model::Definition => true,
+        Model::Lease | Model::Event(_) | Model::Custom => false,
     }
 }
 

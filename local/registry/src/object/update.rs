@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Writer, finalizers, is_terminating, meta, text};
+use super::{Writer, delete::holds_others, finalizers, is_terminating, meta, text};
 use crate::{
     catalog::{Model, Resource},
     crd,
@@ -77,8 +77,7 @@ impl Writer<'_> {
         key: &Key,
         object: Value,
     ) -> Object {
-        let holds_content = resource.model == Model::Namespace;
-        if is_terminating(&object) && finalizers(&object).is_empty() && !holds_content {
+        if is_terminating(&object) && finalizers(&object).is_empty() && !holds_others(resource) {
             // Watchers see one event, the removal, and not the write that led to it.
             self.transaction.remove(key);
             return Arc::new(object);

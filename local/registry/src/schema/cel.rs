@@ -4,7 +4,7 @@
 //! module walks the object. So that lists with keys are compared with their predecessors by key,
 //! and errors name the path as an API server does.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
@@ -130,16 +130,15 @@ fn without_optional(rule: &str) -> String {
 /// A rule that is broken by a value which did not change is let through, so that an object can
 /// still be mended after its kind's rules became stricter.
 pub(crate) fn rules(schema: &Schema, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut walk = Walk {
-        validator: Validator::new(),
-        errors: Vec::new(),
-    };
+    let mut walk = Walk { errors: Vec::new() };
     walk.node(schema, object, old, "");
     walk.errors
 }
 
+/// Holds the functions that rules can call, of which there are more than a hundred.
+static VALIDATOR: LazyLock<Validator> = LazyLock::new(Validator::new);
+
 struct Walk {
-    validator: Validator,
     errors: Vec<FieldError>,
 }
 
@@ -178,7 +177,7 @@ impl Walk {
     }
 
     fn rule(&mut self, rule: &CompiledRule, value: &Value, old: Option<&Value>, path: &str) {
-        let Err(failures) = self.validator.validate_compiled(&rule.schema, value, old) else {
+        let Err(failures) = VALIDATOR.validate_compiled(&rule.schema, value, old) else {
             return;
         };
         for failure in failures {
@@ -218,7 +217,10 @@ fn field_error(rule: &CompiledRule, place: &str, value: &Value, detail: String) 
 
 #[cfg(test)]
 mod tests {
-    use super::without_optional;
+    use serde_json::json;
+
+    use super::{rules, without_optional};
+    use crate::schema::parse;
 
     #[test]
     fn methods_of_an_optional_predecessor_are_rewritten() {
@@ -228,5 +230,27 @@ mod tests {
             without_optional(rule),
             "!(oldSelf != null) || oldSelf.size() == self || (oldSelf == null ? (3) : oldSelf) > 1"
         );
+    }
+
+    #[test]
+    fn a_rule_can_ask_whether_there_is_a_predecessor() {
+        let schema = json!({"type": "object", "properties": {"size": {"type": "integer",
+            "x-kubernetes-validations": [{"optionalOldSelf": true, "reason": "FieldValueForbidden",
+                "message": "must start at 1 and grow by 1",
+                "rule": "oldSelf.hasValue() ? self == oldSelf.value() + 1 : self == 1"}]}}});
+        let mut faults = Vec::new();
+        let schema = parse(&schema, "", &mut faults);
+        assert_eq!(faults, []);
+        let broken = |new: i64, old: Option<i64>| {
+            let old = old.map(|old| json!({"size": old}));
+            let errors = rules(&schema, &json!({"size": new}), old.as_ref());
+            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            texts.join("; ")
+        };
+        assert_eq!(broken(1, None), "");
+        assert_eq!(broken(2, Some(1)), "");
+        let message = "size: Forbidden: must start at 1 and grow by 1";
+        assert_eq!(broken(2, None), message);
+        assert_eq!(broken(3, Some(1)), message);
     }
 }

@@ -71,6 +71,21 @@ async fn a_deleted_definition_takes_its_objects_along() {
 }
 
 #[tokio::test]
+async fn a_definition_without_its_finalizer_still_goes_last() {
+    let api = Api::with_samples().await;
+    let mut held = sample("held");
+    held["metadata"]["finalizers"] = json!(["demo.dev/hold"]);
+    api.post(SAMPLES, &held).await.ok();
+    let path = format!("{DEFINITIONS}/samples.demo.dev");
+    let none = json!({"metadata": {"finalizers": null}});
+    api.merge(&path, &none).await.ok();
+    api.delete(&path).await.ok();
+    api.get(&path).await.ok();
+    api.merge(&format!("{SAMPLES}/held"), &none).await.ok();
+    api.get(&path).await.refused(404, "NotFound");
+}
+
+#[tokio::test]
 async fn a_definition_that_cannot_be_served_is_refused() {
     let api = Api::empty();
     let schema = "/spec/versions/0/schema/openAPIV3Schema";

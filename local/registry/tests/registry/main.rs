@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "the helpers of tests may panic as the tests themselves may"
+    reason = "functions that tests share may panic as the tests themselves may"
 )]
 
 mod apply;

@@ -37,7 +37,7 @@ async fn a_process_that_ends_while_answers_are_passed_on_is_not_blamed_for_them(
     answered.finished();
     lost.answered(502);
     lost.failed(Failure::ConnectionClosed);
-    other.finished();
+    other.failed(Failure::NoAnswer);
     let interrupted = oracle.interrupted();
     assert_eq!(interrupted.len(), 1);
     assert_eq!((interrupted[0].in_flight, interrupted[0].failed), (2, 1));

@@ -193,6 +193,34 @@ async fn the_truth_at_routing_is_recorded_however_late_the_node_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_becomes_free_during_the_drain_is_closed() {
+    let world = World::new(immediate()).await;
+    let (closed, mut closings) = mpsc::channel(10);
+    let clock = world.clock.clone();
+    let _server = scripted(&world.net, host(1), move |mut stream| {
+        let (closed, clock) = (closed.clone(), clock.clone());
+        async move {
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await;
+            let is_check = buffer.starts_with(b"GET /health");
+            clock.sleep(Duration::from_secs(3)).await;
+            failures::write_ok(&mut stream).await;
+            let ended = stream.read(&mut buffer).await;
+            if !is_check && ended.is_ok_and(|count| count == 0) {
+                closed.send(clock.now()).await.unwrap();
+            }
+        }
+    });
+    world.register(0, 1, host(1));
+    world.seconds(14.0).await;
+    let request = world.get_later(node(1), "/").await;
+    world.drain(1, 300);
+    let answer = request.await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_at(closings.recv().await.unwrap(), answer.ended);
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_connections_of_a_draining_target_are_closed_or_kept_as_the_knob_says() {
     for (idle_connections, expected) in [
         (IdleConnections::CloseAtOnce, 5.0),

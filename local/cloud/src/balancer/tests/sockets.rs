@@ -59,15 +59,20 @@ async fn requests_pass_over_sockets_and_are_cut_off_at_the_end_of_the_delay() {
 
     let mut client = world.client(second).await;
     let long = tokio::spawn(async move { client.get("/work?ms=600000").await });
-    while world.oracle.in_flight("i-1", target.port()) == 0 {
-        world.seconds(0.1).await;
-        if world.oracle.target("i-1", 8080).in_flight > 0 {
-            break;
+    let in_flight = async {
+        while world.oracle.in_flight("i-1", 8080) == 0 {
+            world.seconds(0.1).await;
         }
-    }
+    };
+    let limit = Duration::from_secs(600);
+    clock
+        .timeout(limit, in_flight)
+        .await
+        .expect("it is sent on");
     let until = world.drain(1, 10);
     let answer = long.await.unwrap();
     assert_eq!(answer.status, 502);
     let late = answer.ended.duration_since(until).as_secs_f64();
-    assert!((-0.1..20.0).contains(&late), "{late} virtual seconds late");
+    // A second of real time is plenty on a busy machine, and less than the idle timeout.
+    assert!((-0.1..50.0).contains(&late), "{late} virtual seconds late");
 }

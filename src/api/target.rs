@@ -81,6 +81,10 @@ pub struct Registration {
     /// When RegisterTargets was intended. Absent where others registered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<Time>,
+    /// It had been deregistered before. A reading that is made too soon may still show it as it
+    /// was then, healthy, so its health counts only after an operation timeout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
     /// When the group first listed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Time>,

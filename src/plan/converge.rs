@@ -107,18 +107,18 @@ fn register(
         welcome(pass, world, status);
     }
     for (index, group) in world.groups.iter().enumerate() {
-        let missing: Vec<(TargetId, Color)> = living(status, Role::Keep)
+        let wanted: Vec<(TargetId, Color)> = living(status, Role::Keep)
             .filter(|target| serving(target))
-            .filter(|target| !group.registered(&id_of(target)))
+            .filter(|target| missing(target, group))
             .filter(|target| !asked_lately(pass, target, &group.name))
             .map(|target| (id_of(target), target.color))
             .collect();
-        if missing.is_empty() {
+        if wanted.is_empty() {
             continue;
         }
-        let ids: Vec<TargetId> = missing.iter().map(|(id, _)| id.clone()).collect();
+        let ids: Vec<TargetId> = wanted.iter().map(|(id, _)| id.clone()).collect();
         intend(pass, status, StepKind::Register, Some(&group.name), &ids);
-        for (id, color) in missing {
+        for (id, color) in wanted {
             if let Some(target) = target_mut(status, &id, color) {
                 put_back(pass, target, &group.name);
             }
@@ -129,6 +129,13 @@ fn register(
         });
     }
     None
+}
+
+/// Whether a target has to be registered in a group. Where its deregistration was intended, it
+/// has to be, whatever the reading says: the reading may be older than the deregistration.
+fn missing(target: &TargetStatus, group: &super::Group) -> bool {
+    let withdrawn = target.drain.iter().any(|drain| drain.group == group.name);
+    withdrawn || !group.registered(&id_of(target))
 }
 
 /// Whether a registration was intended so lately that a reading may not show it yet.
@@ -143,14 +150,21 @@ fn asked_lately(pass: &Pass<'_>, target: &TargetStatus, group: &str) -> bool {
 
 /// A registration begins anew: what was recorded of an earlier one, and of its end, is over.
 fn put_back(pass: &Pass<'_>, target: &mut TargetStatus, group: &str) {
+    let renewed = target.drain.iter().any(|drain| drain.group == group);
     target.drain.retain(|drain| drain.group != group);
     target.quiet = None;
     target.health = None;
     target.steps = Steps::default();
-    target.registrations.retain(|r| r.group != group);
+    let of_group = |r: &Registration| r.group == group;
+    let before_renewed = target
+        .registrations
+        .iter()
+        .any(|r| of_group(r) && r.renewed);
+    target.registrations.retain(|r| !of_group(r));
     target.registrations.push(Registration {
         group: group.to_owned(),
         requested_at: Some(pass.now),
+        renewed: renewed || before_renewed,
         seen_at: None,
     });
 }
@@ -453,7 +467,7 @@ fn deregister(
             .map(id_of)
             .filter(|id| group.listed(id) != Some(super::Health::Draining))
             .collect();
-        if targets.is_empty() {
+        if targets.is_empty() || takes_the_last(group, &targets) {
             continue;
         }
         intend(
@@ -487,6 +501,17 @@ fn deregister(
     None
 }
 
+/// Whether a group that has healthy targets would be left without one. What was in service when
+/// a withdrawal began need not be so any more when its turn comes in the next group.
+fn takes_the_last(group: &super::Group, targets: &[TargetId]) -> bool {
+    let mut healthy = group
+        .targets
+        .iter()
+        .filter(|(_, health)| **health == super::Health::Healthy)
+        .peekable();
+    healthy.peek().is_some() && healthy.all(|(target, _)| targets.contains(target))
+}
+
 /// Whether a group was not asked yet to deregister a target, or did not show it in time.
 fn deregister_is_due(pass: &Pass<'_>, target: &TargetStatus, group: &str) -> bool {
     let concerned = target.registrations.iter().any(|r| r.group == group);
@@ -512,9 +537,10 @@ fn withdrawing(
         .partition(|target| !target.drain.is_empty());
     match manner(pass.spec()) {
         Manner::SideBySide | Manner::Existing => {
-            if all_in_service(pass, world, status) {
-                chosen.extend(candidates);
+            if !all_in_service(pass, world, status) {
+                return Vec::new();
             }
+            chosen.extend(candidates);
         }
         Manner::InPlace => chosen.extend(affordable(pass, world, status, candidates)),
     }

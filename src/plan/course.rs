@@ -5,7 +5,7 @@
 //! finished first. Then the new version is a release of its own.
 
 use super::{
-    CommandState, Invocation, Reading, StopReport,
+    CommandState, Invocation, Reading,
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight},
@@ -267,7 +267,7 @@ fn failed(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -
     start_failed(pass, status)
         .or_else(|| never_healthy(pass, status))
         .or_else(|| lost_health(pass, world, status))
-        .or_else(|| too_late(pass, status))
+        .or_else(|| too_late(pass, world, status))
 }
 
 fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
@@ -287,9 +287,7 @@ fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Stri
                 target.id, target.port
             )),
             Invocation::Running
-            | Invocation::Succeeded {
-                stopped: None | Some(StopReport { .. }),
-            }
+            | Invocation::Succeeded { .. }
             | Invocation::NotDelivered { .. } => None,
         }
     })
@@ -342,7 +340,13 @@ fn lost_health(
     })
 }
 
-fn too_late(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    // Once everything new is in service, what is left is to clear up the old: that is tried for
+    // as long as it takes, since giving up the new version would mend nothing.
+    let here = |id| keeper(status, id).is_some_and(arrived);
+    if planned(pass.spec(), world, status).iter().all(here) {
+        return None;
+    }
     let course = status.course.as_ref()?;
     let green = status.green.as_ref()?;
     let rollout = &pass.spec().rollout;

@@ -1,7 +1,7 @@
 //! The outline of a decision.
 
 use super::{
-    Decision, Needs, Observation, Release, Step, converge, course, drain, explain,
+    Decision, Needs, Observation, Release, Step, converge, course, drain, explain, invariants,
     pass::Pass,
     preflight::{self, Preflight},
     record,
@@ -19,7 +19,7 @@ use crate::api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, TargetS
 #[must_use]
 pub fn decide(
     release: &Release,
-    status: &BlueGreenReleaseStatus,
+    before: &BlueGreenReleaseStatus,
     observation: &Observation,
     now: Time,
 ) -> Decision {
@@ -28,7 +28,7 @@ pub fn decide(
         observation,
         now,
     };
-    let mut status = status.clone();
+    let mut status = before.clone();
     status.observed_generation = Some(release.generation);
     let world = match World::of(observation) {
         Ok(world) => world,
@@ -49,11 +49,16 @@ pub fn decide(
     } else {
         at_rest(&pass, &mut status, preflight)
     };
-    Decision {
+    let decision = Decision {
         status,
         step,
         look_at,
-    }
+    };
+    debug_assert_eq!(
+        invariants::broken(&release.spec, before, observation, &decision, now),
+        None
+    );
+    decision
 }
 
 fn on_its_way(

@@ -12,6 +12,7 @@ mod course;
 mod decide;
 mod drain;
 mod explain;
+pub mod invariants;
 pub mod limits;
 pub mod observation;
 mod pass;

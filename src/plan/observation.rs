@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Duration, Time};
+use crate::api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,13 +199,14 @@ pub enum Invocation {
     },
 }
 
-/// What a stop document reported of a process.
+/// What a stop document reported of a process, in the last line of its output:
+/// `stopped how=graceful seconds=3.2 exit=143`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReport {
-    /// Whether a process was running when it was to be stopped.
-    pub ran: bool,
+    /// How it ended.
+    pub how: StopHow,
     /// From SIGTERM to the end.
-    pub took: Duration,
+    pub took: Option<Duration>,
     /// The process's exit status, where the host knows it.
     pub exit: Option<i32>,
 }

@@ -96,7 +96,7 @@ pub(super) fn keeper<'a>(
 
 /// Whether a target that is kept has passed its health gate and was not given up since.
 pub(super) fn arrived(target: &TargetStatus) -> bool {
-    target.steps.healthy.is_some() && super::roles::serving(target)
+    target.steps.healthy.is_some() && target.drain.is_empty() && super::roles::serving(target)
 }
 
 /// Whether a target that leaves is at its end.

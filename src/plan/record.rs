@@ -2,7 +2,7 @@
 
 use super::{
     CommandState, Health, InstanceState, Invocation, Reading, StopReport, drain,
-    limits::LOOK_SHORTEST,
+    limits::{FENCE, LOOK_SHORTEST},
     pass::Pass,
     roles::{Role, role},
     timings,
@@ -136,6 +136,7 @@ fn see_registrations(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStat
             None => target.registrations.push(Registration {
                 group: group.name.clone(),
                 requested_at: None,
+                renewed: false,
                 seen_at: Some(pass.now),
             }),
         }
@@ -151,7 +152,8 @@ fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
     if target.steps.healthy.is_some() {
         return;
     }
-    if target.steps.registered.is_none() || !world.healthy(target) {
+    let countable = target.steps.registered.is_some() && !too_soon(pass, target);
+    if !countable || !world.healthy(target) {
         target.health = None;
         return;
     }
@@ -172,6 +174,16 @@ fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
         });
         target.health = None;
     }
+}
+
+/// Whether a reading may still show a target that was put back as it was before.
+fn too_soon(pass: &Pass<'_>, target: &TargetStatus) -> bool {
+    target
+        .registrations
+        .iter()
+        .filter(|registration| registration.renewed)
+        .filter_map(|registration| registration.requested_at)
+        .any(|at| pass.now < at + FENCE)
 }
 
 /// The time between two observations that count: they are spread over `stableFor`.
@@ -198,10 +210,8 @@ fn see_process(pass: &Pass<'_>, target: &mut TargetStatus) {
             process.running_at.get_or_insert(pass.now);
         }
         (StepKind::Stop, Invocation::Succeeded { stopped }) => {
-            let how = match stopped {
-                Some(StopReport { ran: false, .. }) => StopHow::NotRunning,
-                Some(StopReport { ran: true, .. }) | None => StopHow::Graceful,
-            };
+            // A document of the user's own need not report anything.
+            let how = stopped.map_or(StopHow::Graceful, |report| report.how);
             target.steps.terminated = Some(ended(pass, how, stopped.as_ref()));
         }
         (StepKind::Stop, Invocation::Failed { code, stopped, .. }) if *code == EXIT_KILLED => {
@@ -228,7 +238,7 @@ fn ended(pass: &Pass<'_>, how: StopHow, report: Option<&StopReport>) -> Terminat
     Terminated {
         at: pass.now,
         how,
-        took: report.map(|report| report.took),
+        took: report.and_then(|report| report.took),
         exit: report.and_then(|report| report.exit),
     }
 }

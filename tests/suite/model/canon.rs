@@ -1,0 +1,236 @@
+//! Equal states made equal.
+//!
+//! Two states from which the same can happen must be one state, or the walk never ends: texts for
+//! people are dropped, operation ids are numbered anew, and times older than anything that is
+//! asked of them are all "long ago".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bluegreen::api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
+
+use super::{
+    scenario::{Scenario, TICK},
+    world::{NOW, World},
+};
+
+fn long_ago() -> Time {
+    NOW - Duration::from_secs(1000)
+}
+
+/// Lets a tick pass: everything that was written down is older by it.
+pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
+    each_time(status, &mut |time| *time = *time - TICK);
+}
+
+fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time)) {
+    if let Some(course) = &mut status.course {
+        f(&mut course.progress_at);
+    }
+    for target in &mut status.targets {
+        if let Some(process) = &mut target.process {
+            f(&mut process.requested_at);
+            f(&mut process.sent_at);
+        }
+        for registration in &mut target.registrations {
+            registration.requested_at.as_mut().map(&mut *f);
+        }
+        if let Some(health) = &mut target.health {
+            f(&mut health.since);
+            f(&mut health.last);
+        }
+        for drain in &mut target.drain {
+            drain.requested_at.as_mut().map(&mut *f);
+            drain.draining_seen_at.as_mut().map(&mut *f);
+            drain.gone_seen_at.as_mut().map(&mut *f);
+        }
+        if let Some(quiet) = &mut target.quiet {
+            f(&mut quiet.since);
+        }
+        if let Some(deregistered) = &mut target.steps.deregistered {
+            f(&mut deregistered.at);
+        }
+    }
+}
+
+/// Makes a state the one of all that are equal to it.
+pub(super) fn canonical(
+    scenario: &Scenario,
+    status: &mut BlueGreenReleaseStatus,
+    world: &mut World,
+) {
+    forget_texts(status);
+    for target in &mut status.targets {
+        forget_old_times(scenario, target);
+    }
+    if let Some(course) = &mut status.course {
+        let limit = scenario.spec.rollout.step_deadline + TICK;
+        old(&mut course.progress_at, limit);
+    }
+    number_operations(status, world);
+    status
+        .targets
+        .sort_by_key(|target| (target.revision, target.id.clone(), target.port));
+}
+
+fn forget_texts(status: &mut BlueGreenReleaseStatus) {
+    let BlueGreenReleaseStatus {
+        observed_generation,
+        phase,
+        message,
+        conditions,
+        revision: _,
+        blue,
+        green,
+        course,
+        failed_generation: _,
+        targets: _,
+        intent,
+        effects: _,
+        next,
+        timings,
+        history,
+    } = status;
+    *observed_generation = None;
+    *phase = bluegreen::api::Phase::Pending;
+    message.clear();
+    conditions.clear();
+    *intent = None;
+    *next = None;
+    *timings = None;
+    history.clear();
+    for revision in [blue, green].into_iter().flatten() {
+        revision.started_at = NOW;
+    }
+    if let Some(course) = course {
+        course.since = NOW;
+        course.because = None;
+        if let Some(hold) = &mut course.hold {
+            hold.since = NOW;
+            hold.because.clear();
+        }
+    }
+}
+
+fn old(time: &mut Time, limit: Duration) {
+    if NOW.since(*time) >= limit {
+        *time = long_ago();
+    }
+}
+
+fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
+    let spec = &scenario.spec;
+    let drain =
+        TICK.times(u64::from(scenario.delay)) + TICK.times(u64::from(scenario.settle)) + TICK;
+    let health = spec.health.timeout + TICK;
+    target.zone = None;
+    if let Some(process) = &mut target.process {
+        old(&mut process.requested_at, health);
+        old(&mut process.sent_at, bluegreen::plan::limits::RESEND);
+        process.running_at = process.running_at.map(|_| long_ago());
+    }
+    for registration in &mut target.registrations {
+        registration.seen_at = registration.seen_at.map(|_| long_ago());
+        if let Some(at) = &mut registration.requested_at {
+            old(at, health);
+        }
+    }
+    target.registrations.sort_by(|a, b| a.group.cmp(&b.group));
+    for drain_record in &mut target.drain {
+        if let Some(at) = &mut drain_record.requested_at {
+            old(at, bluegreen::plan::limits::FENCE);
+        }
+        if let Some(at) = &mut drain_record.draining_seen_at {
+            old(at, drain);
+        }
+        if let Some(at) = &mut drain_record.gone_seen_at {
+            old(at, drain);
+        }
+    }
+    target.drain.sort_by(|a, b| a.group.cmp(&b.group));
+    if let (Some(quiet), Some(probe)) = (&mut target.quiet, &spec.drain.in_flight) {
+        old(&mut quiet.since, probe.quiet_for);
+    }
+    let steps = &mut target.steps;
+    if let Some(step) = &mut steps.registered {
+        step.at = long_ago();
+    }
+    if let Some(step) = &mut steps.healthy {
+        step.at = long_ago();
+    }
+    if let Some(step) = &mut steps.deregistered {
+        old(&mut step.at, TICK.max(spec.retain));
+        step.groups.clear();
+    }
+    if let Some(step) = &mut steps.drained {
+        step.at = long_ago();
+        step.since = long_ago();
+    }
+    if let Some(step) = &mut steps.unproven {
+        step.at = long_ago();
+    }
+    if let Some(end) = &mut steps.terminated {
+        end.at = long_ago();
+        // Nothing of an ended target's life matters any more but how it ended.
+        target.process = None;
+        target.registrations.clear();
+        target.drain.clear();
+        target.quiet = None;
+        target.health = None;
+        let end = end.clone();
+        target.steps = bluegreen::api::Steps {
+            terminated: Some(end),
+            ..Default::default()
+        };
+    }
+}
+
+fn fence(operation: &str) -> u64 {
+    operation
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .expect("an operation id ends with its fence")
+}
+
+/// Only the order of operations matters, and only of those that are still open.
+fn number_operations(status: &mut BlueGreenReleaseStatus, world: &mut World) {
+    let known: BTreeSet<String> = status
+        .targets
+        .iter()
+        .filter_map(|target| target.process.as_ref())
+        .map(|process| process.operation.clone())
+        .collect();
+    world
+        .commands
+        .retain(|sent| !sent.done || known.contains(&sent.operation));
+    for slot in 0..world.slots.len() {
+        let open = world
+            .commands
+            .iter()
+            .any(|sent| !sent.done && sent.slot == slot);
+        if !open {
+            world.slots[slot].fence = 0;
+        }
+    }
+    let mut fences: BTreeSet<u64> = known.iter().map(|operation| fence(operation)).collect();
+    fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
+    fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
+    let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
+    let renamed = |operation: &str| format!("op-{}", numbers[&fence(operation)]);
+    for target in &mut status.targets {
+        if let Some(process) = &mut target.process {
+            process.operation = renamed(&process.operation);
+        }
+    }
+    for sent in &mut world.commands {
+        sent.operation = renamed(&sent.operation);
+    }
+    world.commands.sort();
+    world.commands.dedup();
+    for slot in &mut world.slots {
+        if slot.fence > 0 {
+            slot.fence = numbers[&slot.fence];
+        }
+    }
+    status.effects = numbers.len() as u64;
+}

@@ -1,0 +1,555 @@
+//! The walk: every state, breadth first, and the way back from every end.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    rc::Rc,
+    time::Instant,
+};
+
+use bluegreen::{
+    api::{BlueGreenReleaseStatus, Time},
+    plan::{Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs},
+};
+
+use super::{
+    canon, laws,
+    scenario::{Budget, Scenario, version},
+    world::{Event, Harm, NOW, World},
+};
+
+/// A planner.
+pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Time) -> Decision;
+
+/// More states than this are a mistake in the model.
+const STATES_MOST: usize = 6_000_000;
+
+/// What the walk found.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// States, counted once for each incomparable budget that is left in them.
+    pub(super) states: usize,
+    /// States that differ in more than the budget.
+    pub(super) distinct: usize,
+    pub(super) transitions: usize,
+    pub(super) depth: u32,
+    pub(super) ends: usize,
+    pub(super) seconds: f64,
+    pub(super) violation: Option<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} states ({} without the budgets), {} transitions, depth {}, {} ends, {:.1} s",
+            self.states, self.distinct, self.transitions, self.depth, self.ends, self.seconds
+        )
+    }
+}
+
+/// What the API server holds besides status, and what the process remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Meta {
+    version: u8,
+    generation: u8,
+    finalizer: bool,
+    deleting: bool,
+    /// How many effects have failed in a row, as far as the process still holds back for it.
+    failures: u8,
+}
+
+/// A state but for the faults that may still happen. Status and world are numbers of interned
+/// values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    status: u32,
+    world: u32,
+    meta: Meta,
+}
+
+/// A state.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    key: Key,
+    budget: Budget,
+    depth: u32,
+    /// Where it was reached from, and how, for the story of a violation.
+    from: u32,
+    how: How,
+}
+
+type State = (BlueGreenReleaseStatus, World, Meta);
+
+/// How a state was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Begin,
+    /// The controller looked, decided, wrote and acted.
+    Pass {
+        stale: bool,
+        fault: Option<Fault>,
+    },
+    Happen(Event),
+    SpecChange(u8),
+    Delete,
+}
+
+/// What went wrong in a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    CrashBefore,
+    CrashAfter,
+    LostReply,
+}
+
+impl How {
+    /// Whether it is one of the faults that the budget counts.
+    fn fault(self) -> bool {
+        match self {
+            Self::Begin | Self::Happen(_) => false,
+            Self::Pass { stale, fault } => stale || fault.is_some(),
+            Self::SpecChange(_) | Self::Delete => true,
+        }
+    }
+
+    /// What is left of a budget; `None` where it does not suffice.
+    fn paid(self, mut budget: Budget) -> Option<Budget> {
+        let pay = |left: &mut u8| {
+            *left = left.checked_sub(1)?;
+            Some(())
+        };
+        match self {
+            Self::Begin | Self::Happen(_) => {}
+            Self::Pass { stale, fault } => {
+                if stale {
+                    pay(&mut budget.stale_read)?;
+                }
+                match fault {
+                    None => {}
+                    Some(Fault::CrashBefore) => pay(&mut budget.crash_before)?,
+                    Some(Fault::CrashAfter) => pay(&mut budget.crash_after)?,
+                    Some(Fault::LostReply) => pay(&mut budget.lost_reply)?,
+                }
+            }
+            Self::SpecChange(_) | Self::Delete => pay(&mut budget.spec_change)?,
+        }
+        Some(budget)
+    }
+}
+
+/// What a process remembers of an effect whose reply was lost.
+fn failing(meta: Meta) -> Option<EffectFailure> {
+    (meta.failures > 0).then(|| EffectFailure {
+        intent: String::new(),
+        failure: Failure {
+            kind: FailureKind::Unavailable,
+            message: "no reply".to_owned(),
+        },
+        failures: u32::from(meta.failures),
+        at: NOW,
+    })
+}
+
+/// Values that are equal are stored once.
+struct Interned<T> {
+    values: Vec<T>,
+    by_hash: HashMap<u128, u32>,
+    hashers: [RandomState; 2],
+}
+
+impl<T> Interned<T> {
+    fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            by_hash: HashMap::new(),
+            hashers: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    /// Two independent hashes of 64 bits stand for a value.
+    fn hash(&self, value: &impl Hash) -> u128 {
+        let [a, b] = self
+            .hashers
+            .each_ref()
+            .map(|h| u128::from(h.hash_one(value)));
+        a << 64 | b
+    }
+
+    fn intern(&mut self, hash: u128, value: T) -> u32 {
+        let next = u32::try_from(self.values.len()).expect("fewer than 2^32 values");
+        match self.by_hash.entry(hash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                free.insert(next);
+                self.values.push(value);
+                next
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    scenario: &'a Scenario,
+    planner: Planner,
+    statuses: Interned<BlueGreenReleaseStatus>,
+    worlds: Interned<World>,
+    nodes: Vec<Node>,
+    /// The nodes that differ in nothing but their budget.
+    known: HashMap<Key, Vec<u32>>,
+    /// What can come after a state, worked out once for all budgets.
+    after: HashMap<Key, Rc<[(How, Key)]>>,
+    /// Transitions without a fault.
+    edges: Vec<(u32, u32)>,
+    ends: Vec<u32>,
+    ended: HashSet<Key>,
+    transitions: usize,
+}
+
+/// Walks every state of a scenario.
+pub(super) fn explore(scenario: &Scenario, planner: Planner) -> Report {
+    let began = Instant::now();
+    let mut walk = Walk {
+        scenario,
+        planner,
+        statuses: Interned::new(),
+        worlds: Interned::new(),
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        after: HashMap::new(),
+        edges: Vec::new(),
+        ends: Vec::new(),
+        ended: HashSet::new(),
+        transitions: 0,
+    };
+    let violation = walk.run();
+    Report {
+        states: walk.nodes.len(),
+        distinct: walk.known.len(),
+        transitions: walk.transitions,
+        depth: walk.nodes.last().map_or(0, |node| node.depth),
+        ends: walk.ends.len(),
+        seconds: began.elapsed().as_secs_f64(),
+        violation,
+    }
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> Option<String> {
+        let meta = Meta {
+            version: 2,
+            generation: 1,
+            finalizer: false,
+            deleting: false,
+            failures: 0,
+        };
+        let world = World::begin(self.scenario);
+        let begin = self.key((BlueGreenReleaseStatus::default(), world, meta));
+        self.reach(begin, self.scenario.budget, u32::MAX, 0, How::Begin);
+        let mut next = 0;
+        while next < self.nodes.len() {
+            let index = u32::try_from(next).expect("fewer than 2^32 states");
+            if let Some(harm) = self.expand(index) {
+                return Some(format!("{harm}\n{}", self.story(index)));
+            }
+            if self.nodes.len() > STATES_MOST {
+                return Some(format!("more than {STATES_MOST} states"));
+            }
+            next += 1;
+        }
+        self.stuck()
+            .map(|index| format!("no end can be reached from here\n{}", self.story(index)))
+    }
+
+    fn release(&self, meta: Meta) -> Release {
+        let mut spec = self.scenario.spec.clone();
+        spec.version = version(meta.version);
+        Release {
+            uid: "u".to_owned(),
+            generation: i64::from(meta.generation),
+            spec,
+            finalizer: meta.finalizer,
+            deleting: meta.deleting,
+        }
+    }
+
+    /// The number of a state.
+    fn key(&mut self, (mut status, mut world, meta): State) -> Key {
+        canon::canonical(self.scenario, &mut status, &mut world);
+        let status_hash = self.statuses.hash(&(
+            (status.revision, status.effects, status.failed_generation),
+            (&status.blue, &status.green, &status.course, &status.targets),
+        ));
+        let world_hash = self.worlds.hash(&world);
+        Key {
+            status: self.statuses.intern(status_hash, status),
+            world: self.worlds.intern(world_hash, world),
+            meta,
+        }
+    }
+
+    /// Takes a state in, unless one that can do at least as much is there already.
+    fn reach(&mut self, key: Key, budget: Budget, from: u32, depth: u32, how: How) {
+        self.transitions += 1;
+        let same = self.known.entry(key).or_default();
+        let covering = same
+            .iter()
+            .copied()
+            .find(|index| self.nodes[*index as usize].budget.covers(budget));
+        let to = covering.unwrap_or_else(|| {
+            let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 states");
+            same.push(index);
+            self.nodes.push(Node {
+                key,
+                budget,
+                depth,
+                from,
+                how,
+            });
+            index
+        });
+        if !how.fault() && from != u32::MAX && from != to {
+            self.edges.push((from, to));
+        }
+    }
+
+    /// Reaches everything that can come after a state with the faults that are left.
+    fn expand(&mut self, index: u32) -> Harm {
+        let node = self.nodes[index as usize];
+        let after = match self.after.get(&node.key) {
+            Some(after) => Rc::clone(after),
+            None => match self.successors(node.key) {
+                Ok(after) => {
+                    let after: Rc<[(How, Key)]> = after.into();
+                    self.after.insert(node.key, Rc::clone(&after));
+                    after
+                }
+                Err(harm) => return Some(harm),
+            },
+        };
+        if self.ended.contains(&node.key) {
+            self.ends.push(index);
+        }
+        for (how, key) in after.iter().copied() {
+            if let Some(budget) = how.paid(node.budget) {
+                self.reach(key, budget, index, node.depth + 1, how);
+            }
+        }
+        None
+    }
+
+    /// Everything that can come after a state, whatever it costs.
+    fn successors(&mut self, key: Key) -> Result<Vec<(How, Key)>, String> {
+        let status = self.statuses.values[key.status as usize].clone();
+        let world = self.worlds.values[key.world as usize].clone();
+        let release = self.release(key.meta);
+        let mut after = Vec::new();
+        if laws::ended(&release, &status, &world) {
+            self.ended.insert(key);
+            let settled = world.events(self.scenario).len() == 1;
+            let wrong = laws::wrong_end(self.scenario, &status, &world);
+            if let (true, false, Some(wrong)) = (settled, release.deleting, wrong) {
+                return Err(wrong);
+            }
+        }
+        if release.deleting && !release.finalizer {
+            return Ok(after);
+        }
+        let state = (status, world, key.meta);
+        self.happen(&state, &mut after)?;
+        self.pass(&release, &state, false, &mut after)?;
+        let world = &state.1;
+        if world.before.is_some() || world.commands.iter().any(|sent| sent.fresh) {
+            self.pass(&release, &state, true, &mut after)?;
+        }
+        self.change_spec(&state, &mut after);
+        Ok(after)
+    }
+
+    fn happen(&mut self, state: &State, after: &mut Vec<(How, Key)>) -> Result<(), String> {
+        for event in state.1.events(self.scenario) {
+            let (mut status, mut world, mut meta) = state.clone();
+            if let Some(harm) = world.happen(event) {
+                return Err(format!("{event:?}: {harm}"));
+            }
+            if event == Event::Tick {
+                canon::age(&mut status);
+                meta.failures = 0;
+            }
+            let key = self.key((status, world, meta));
+            after.push((How::Happen(event), key));
+        }
+        Ok(())
+    }
+
+    fn pass(
+        &mut self,
+        release: &Release,
+        (status, world, meta): &State,
+        stale: bool,
+        after: &mut Vec<(How, Key)>,
+    ) -> Result<(), String> {
+        let needs = needs(&release.spec, status, NOW);
+        let mut observation = world.observe(self.scenario, release, &needs, stale);
+        observation.last_effect = failing(*meta);
+        let decision = (self.planner)(release, status, &observation, NOW);
+        if let Some(broken) = laws::broken(release, status, &observation, &decision) {
+            return Err(broken);
+        }
+        let mut done = world.clone();
+        let mut remembered = *meta;
+        match &decision.step {
+            Some(Step::AddFinalizer) => remembered.finalizer = true,
+            Some(Step::RemoveFinalizer) => remembered.finalizer = false,
+            Some(step) => {
+                if let Some(harm) = done.execute(self.scenario, step) {
+                    return Err(format!("{step:?}: {harm}"));
+                }
+            }
+            None => {}
+        }
+        let written = decision.status;
+        let succeeded = decision.step.is_some();
+        let failures = if succeeded { 0 } else { meta.failures };
+        let passed = Meta {
+            failures,
+            ..remembered
+        };
+        let key = self.key((written.clone(), done.clone(), passed));
+        after.push((How::Pass { stale, fault: None }, key));
+        if !succeeded {
+            return Ok(());
+        }
+        let mut fault = |walk: &mut Self, fault, world: &World, meta| {
+            let key = walk.key((written.clone(), world.clone(), meta));
+            after.push((
+                How::Pass {
+                    stale,
+                    fault: Some(fault),
+                },
+                key,
+            ));
+        };
+        fault(
+            self,
+            Fault::CrashBefore,
+            world,
+            Meta {
+                failures: 0,
+                ..*meta
+            },
+        );
+        fault(self, Fault::CrashAfter, &done, passed);
+        let failures = meta.failures + 1;
+        fault(
+            self,
+            Fault::LostReply,
+            &done,
+            Meta {
+                failures,
+                ..remembered
+            },
+        );
+        Ok(())
+    }
+
+    fn change_spec(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+        // Two changes at most: the budget says so, and generations stay small.
+        if meta.deleting || meta.generation > self.scenario.budget.spec_change {
+            return;
+        }
+        let generation = meta.generation + 1;
+        for wanted in (1..=3).filter(|wanted| *wanted != meta.version) {
+            let meta = Meta {
+                version: wanted,
+                generation,
+                ..*meta
+            };
+            let key = self.key((status.clone(), world.clone(), meta));
+            after.push((How::SpecChange(wanted), key));
+        }
+        if self.scenario.may_delete {
+            let meta = Meta {
+                generation,
+                deleting: true,
+                ..*meta
+            };
+            let key = self.key((status.clone(), world.clone(), meta));
+            after.push((How::Delete, key));
+        }
+    }
+
+    /// A state from which no end can be reached when faults stop.
+    fn stuck(&self) -> Option<u32> {
+        let mut into: Vec<Vec<u32>> = vec![Vec::new(); self.nodes.len()];
+        for (from, to) in &self.edges {
+            into[*to as usize].push(*from);
+        }
+        let mut safe = vec![false; self.nodes.len()];
+        let mut open = self.ends.clone();
+        for end in &open {
+            safe[*end as usize] = true;
+        }
+        while let Some(index) = open.pop() {
+            for from in &into[index as usize] {
+                if !safe[*from as usize] {
+                    safe[*from as usize] = true;
+                    open.push(*from);
+                }
+            }
+        }
+        // The deepest tells most.
+        safe.iter()
+            .rposition(|safe| !safe)
+            .map(|index| u32::try_from(index).expect("fewer than 2^32 states"))
+    }
+
+    /// How a state was reached.
+    fn story(&self, index: u32) -> String {
+        let mut lines = Vec::new();
+        let last = index;
+        let mut index = index;
+        while index != u32::MAX {
+            let node = self.nodes[index as usize];
+            let world = &self.worlds.values[node.key.world as usize];
+            lines.push(format!(
+                "{:>3} {:?}\n      {}",
+                node.depth,
+                node.how,
+                tell(world)
+            ));
+            index = node.from;
+        }
+        lines.reverse();
+        let status = self.nodes[last as usize].key.status;
+        lines.push(format!(
+            "{:#?}",
+            self.statuses.values[status as usize].targets
+        ));
+        lines.push(format!(
+            "{:?}",
+            self.statuses.values[status as usize].course
+        ));
+        lines.join("\n")
+    }
+}
+
+/// A world in one line.
+fn tell(world: &World) -> String {
+    let slots: Vec<String> = (0..world.slots.len())
+        .map(|index| {
+            let slot = &world.slots[index];
+            format!(
+                "{}: v{:?} {:?}{}{}",
+                world.target(index),
+                slot.process,
+                slot.regs,
+                if slot.in_flight { " in-flight" } else { "" },
+                if slot.lingering > 0 { " lingering" } else { "" },
+            )
+        })
+        .collect();
+    let open = world.commands.iter().filter(|sent| !sent.done).count();
+    format!("{} | {open} commands on their way", slots.join(" | "))
+}

@@ -1,0 +1,60 @@
+//! The planner, checked exhaustively against a model of AWS and of the API server.
+//!
+//! `world.rs` is AWS and the hosts as the planner sees them; `canon.rs` makes equal states equal;
+//! `explore.rs` walks every state breadth first, with a budget of two of each fault, and then
+//! asks from which states an end can be reached; `laws.rs` says what must hold;
+//! `mutants.rs` holds planners that are broken on purpose, each of which must be caught.
+//!
+//! The function that is called is the product's own `plan::decide`: nothing of it is repeated
+//! here. What the walk proves, it proves for fleets as small as these.
+
+mod canon;
+mod explore;
+mod laws;
+mod mutants;
+mod scenario;
+mod world;
+
+use std::io::Write;
+
+use explore::explore;
+use scenario::Scenario;
+
+/// Prints a figure also where the test passes: the harness catches what `println!` prints.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "model: {line}");
+}
+
+fn holds(scenario: Scenario) {
+    let name = scenario.name;
+    let report = explore(&scenario, bluegreen::plan::decide);
+    say(&format!("{name}: {report}"));
+    if let Some(violation) = report.violation {
+        panic!("{name}: {violation}");
+    }
+}
+
+#[test]
+fn recreating_in_place_holds() {
+    holds(scenario::in_place());
+}
+
+#[test]
+fn side_by_side_holds() {
+    holds(scenario::side_by_side());
+}
+
+#[test]
+fn instances_of_others_hold() {
+    holds(scenario::existing());
+}
+
+#[test]
+fn early_finish_holds() {
+    holds(scenario::early_finish());
+}
+
+#[test]
+fn deletion_at_any_moment_holds() {
+    holds(scenario::deletion());
+}

@@ -1,0 +1,1 @@
+//! Planners that are broken on purpose.

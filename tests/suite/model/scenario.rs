@@ -1,0 +1,216 @@
+//! The small fleets that are explored.
+
+use std::collections::BTreeMap;
+
+use bluegreen::api::{
+    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, Duration, Existing, ExistingTermination,
+    FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector, MaxUnavailable,
+    RegistrationTraffic, Rollout, Settle, Stop, StopCommand, TargetGroupRef, Traffic,
+};
+
+/// One unit of the model's time. It equals the planner's fence, so that a reading is stale by
+/// less than a tick and a request that was sent has landed within one.
+pub(super) const TICK: Duration = Duration::from_secs(5);
+
+/// How many faults of each kind may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Budget {
+    pub(super) crash_before: u8,
+    pub(super) crash_after: u8,
+    pub(super) lost_reply: u8,
+    pub(super) stale_read: u8,
+    pub(super) spec_change: u8,
+}
+
+impl Budget {
+    pub(super) const fn of_each(count: u8) -> Self {
+        Self {
+            crash_before: count,
+            crash_after: count,
+            lost_reply: count,
+            stale_read: count,
+            spec_change: count,
+        }
+    }
+
+    /// Whether everything that can happen with `other` can happen with this.
+    pub(super) fn covers(self, other: Self) -> bool {
+        self.crash_before >= other.crash_before
+            && self.crash_after >= other.crash_after
+            && self.lost_reply >= other.lost_reply
+            && self.stale_read >= other.stale_read
+            && self.spec_change >= other.spec_change
+    }
+}
+
+/// A fleet, its settings, and what may happen to it.
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) spec: BlueGreenReleaseSpec,
+    /// Hosts. With a fleet of others' instances: those of each version.
+    pub(super) hosts: usize,
+    pub(super) groups: usize,
+    /// The deregistration delay in ticks.
+    pub(super) delay: u8,
+    /// How long nodes may go on sending to a deregistered target, in ticks.
+    pub(super) settle: u8,
+    /// Versions whose targets never become healthy.
+    pub(super) sick_versions: &'static [u8],
+    /// Whether a change of the spec may be its deletion.
+    pub(super) may_delete: bool,
+    pub(super) budget: Budget,
+}
+
+/// The version in the spec with that number.
+pub(super) fn version(number: u8) -> String {
+    format!("v{number}")
+}
+
+pub(super) fn group(index: usize) -> String {
+    format!("g{index}")
+}
+
+fn spec(fleet: Fleet, groups: usize) -> BlueGreenReleaseSpec {
+    let group_ref = |index| TargetGroupRef {
+        arn: None,
+        name: Some(group(index)),
+    };
+    BlueGreenReleaseSpec {
+        version: version(2),
+        paused: false,
+        traffic: Traffic {
+            registration: RegistrationTraffic {
+                target_groups: (0..groups).map(group_ref).collect(),
+            },
+        },
+        fleet,
+        rollout: Rollout {
+            max_unavailable: MaxUnavailable::Count(1),
+            step_deadline: Duration::from_secs(15),
+            deadline: Duration::from_secs(7200),
+        },
+        health: Health {
+            consecutive: 1,
+            stable_for: Duration::from_millis(0),
+            timeout: Duration::from_secs(10),
+        },
+        drain: Drain {
+            settle: Settle::For(Duration::from_secs(5)),
+            ..Drain::default()
+        },
+        stop: Stop::default(),
+        retain: Duration::ZERO,
+        on_failure: FailurePolicy::Rollback,
+        history: 1,
+        adopt: Some(Adopt {
+            version: version(1),
+        }),
+        aws: Aws::default(),
+    }
+}
+
+fn hosts(ports: Vec<u16>) -> Fleet {
+    let parameters = BTreeMap::from([
+        ("version".to_owned(), "{{version}}".to_owned()),
+        ("port".to_owned(), "{{port}}".to_owned()),
+    ]);
+    Fleet {
+        hosts: Some(Hosts {
+            selector: selector(),
+            ports,
+            start: Command {
+                document: "start".to_owned(),
+                parameters,
+            },
+            stop: StopCommand {
+                unit: Some("app@{{port}}".to_owned()),
+                command: None,
+            },
+        }),
+        existing: None,
+    }
+}
+
+fn selector() -> InstanceSelector {
+    InstanceSelector {
+        tags: BTreeMap::from([("app".to_owned(), "shop".to_owned())]),
+    }
+}
+
+fn scenario(name: &'static str, fleet: Fleet, groups: usize) -> Scenario {
+    Scenario {
+        name,
+        spec: spec(fleet, groups),
+        hosts: 2,
+        groups,
+        delay: 1,
+        settle: 1,
+        sick_versions: &[3],
+        may_delete: false,
+        budget: Budget::of_each(2),
+    }
+}
+
+/// Two hosts with one port: recreate in place.
+pub(super) fn in_place() -> Scenario {
+    scenario("in place", hosts(vec![8080]), 1)
+}
+
+/// One host with two ports, two target groups.
+pub(super) fn side_by_side() -> Scenario {
+    Scenario {
+        hosts: 1,
+        ..scenario("side by side, two groups", hosts(vec![8080, 8081]), 2)
+    }
+}
+
+/// Instances of others, which are terminated.
+pub(super) fn existing() -> Scenario {
+    let fleet = Fleet {
+        hosts: None,
+        existing: Some(Existing {
+            selector: selector(),
+            version_tag: "Version".to_owned(),
+            port: 8080,
+            replicas: None,
+            terminate: ExistingTermination::Instances,
+        }),
+    };
+    Scenario {
+        hosts: 1,
+        ..scenario("existing instances", fleet, 1)
+    }
+}
+
+/// The application's probe ends drains early.
+pub(super) fn early_finish() -> Scenario {
+    let mut scenario = Scenario {
+        hosts: 1,
+        delay: 4,
+        ..scenario("early finish", hosts(vec![8080, 8081]), 1)
+    };
+    scenario.spec.drain = Drain {
+        settle: Settle::For(Duration::from_secs(5)),
+        in_flight: Some(InFlight {
+            http: HttpProbe {
+                port: None,
+                path: "/drain".to_owned(),
+                in_flight: "body.inFlight".to_owned(),
+                served: "body.served".to_owned(),
+            },
+            quiet_for: Duration::from_secs(5),
+        }),
+        early_finish: true,
+        ..Drain::default()
+    };
+    scenario
+}
+
+/// Deletion at any moment.
+pub(super) fn deletion() -> Scenario {
+    Scenario {
+        may_delete: true,
+        ..in_place()
+    }
+}

@@ -1,0 +1,510 @@
+//! AWS and the hosts, as small as they can be.
+//!
+//! Everything that can happen at its own time is an event that the explorer may let happen or
+//! not: a health check that passes, a command that reaches its host, a request that ends, a tick.
+
+use std::collections::BTreeMap;
+
+use bluegreen::{
+    api::{StepKind, StopHow, Time},
+    plan::{
+        CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
+        Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId,
+    },
+};
+
+use super::scenario::{Scenario, TICK, group, version};
+
+/// The model's "now": time stands still, and everything else grows older.
+pub(super) const NOW: Time = Time::from_millis(1_000_000_000);
+
+/// What a target group says of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Reg {
+    Absent,
+    Initial,
+    Healthy,
+    /// So many ticks are left of the delay.
+    Draining(u8),
+}
+
+impl Reg {
+    pub(super) fn registered(self) -> bool {
+        matches!(self, Self::Initial | Self::Healthy)
+    }
+}
+
+/// A port of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    /// The number of the version that runs there.
+    pub(super) process: Option<u8>,
+    /// Whether a request may be in flight.
+    pub(super) in_flight: bool,
+    /// For so many ticks nodes may go on sending to it although it is deregistered.
+    pub(super) lingering: u8,
+    /// In each target group.
+    pub(super) regs: Vec<Reg>,
+    /// The highest fence of a command that reached it.
+    pub(super) fence: u64,
+}
+
+/// A command that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Sent {
+    pub(super) operation: String,
+    pub(super) stop: bool,
+    pub(super) version: u8,
+    pub(super) slot: usize,
+    pub(super) done: bool,
+    /// Sent since the last tick: a stale reading does not show it.
+    pub(super) fresh: bool,
+}
+
+/// The world.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    pub(super) slots: Vec<Slot>,
+    pub(super) commands: Vec<Sent>,
+    /// Instances that were terminated, where others create them.
+    pub(super) terminated: Vec<bool>,
+    /// What a stale reading shows: the registrations before the last change within a tick.
+    pub(super) before: Option<Vec<Vec<Reg>>>,
+}
+
+/// Something that happens by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    Tick,
+    /// A health check passes in a group.
+    Healthy(usize, usize),
+    /// The n-th command reaches its host.
+    Reach(usize),
+    /// The last request on a slot ends.
+    Quiet(usize),
+}
+
+/// Something that must never happen, in the world's own eyes.
+pub(super) type Harm = Option<String>;
+
+impl World {
+    /// Version 1 runs everywhere, registered and healthy.
+    pub(super) fn begin(scenario: &Scenario) -> Self {
+        let existing = scenario.spec.fleet.existing.is_some();
+        let ports = scenario
+            .spec
+            .fleet
+            .hosts
+            .as_ref()
+            .map_or(1, |hosts| hosts.ports.len());
+        let instances = if existing {
+            scenario.hosts * 3
+        } else {
+            scenario.hosts
+        };
+        let mut slots = Vec::new();
+        for instance in 0..instances {
+            for port in 0..ports {
+                let live = port == 0 && (!existing || instance < scenario.hosts);
+                let runs = if existing {
+                    Some(u8::try_from(instance / scenario.hosts).expect("three versions") + 1)
+                } else {
+                    live.then_some(1)
+                };
+                let reg = if live { Reg::Healthy } else { Reg::Absent };
+                slots.push(Slot {
+                    process: runs,
+                    in_flight: live,
+                    lingering: 0,
+                    regs: vec![reg; scenario.groups],
+                    fence: 0,
+                });
+            }
+        }
+        Self {
+            slots,
+            commands: Vec::new(),
+            terminated: vec![false; instances],
+            before: None,
+        }
+    }
+
+    fn ports(&self) -> usize {
+        self.slots.len() / self.terminated.len()
+    }
+
+    pub(super) fn target(&self, slot: usize) -> TargetId {
+        TargetId {
+            id: format!("i-{}", slot / self.ports()),
+            port: 8080 + u16::try_from(slot % self.ports()).expect("at most two ports"),
+        }
+    }
+
+    pub(super) fn slot_of(&self, target: &TargetId) -> Option<usize> {
+        (0..self.slots.len()).find(|slot| self.target(*slot) == *target)
+    }
+
+    fn instance_of(&self, slot: usize) -> usize {
+        slot / self.ports()
+    }
+
+    /// Whether a load balancer's node may send a request to it.
+    pub(super) fn routed(&self, slot: usize) -> bool {
+        let slot = &self.slots[slot];
+        slot.lingering > 0 || slot.regs.contains(&Reg::Healthy)
+    }
+
+    /// In how many slots a group has a healthy target.
+    pub(super) fn healthy_in(&self, group: usize) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| slot.regs[group] == Reg::Healthy && slot.process.is_some())
+            .count()
+    }
+
+    // -----------------------------------------------------------------------------------------
+    // What is seen
+
+    pub(super) fn observe(
+        &self,
+        scenario: &Scenario,
+        release: &Release,
+        needs: &bluegreen::plan::Needs,
+        stale: bool,
+    ) -> Observation {
+        let current: Vec<Vec<Reg>> = self.slots.iter().map(|slot| slot.regs.clone()).collect();
+        let seen = if stale {
+            self.before.as_ref().unwrap_or(&current)
+        } else {
+            &current
+        };
+        Observation {
+            fleet: Reading::Known(self.fleet(release)),
+            groups: (0..scenario.groups)
+                .map(|index| Reading::Known(self.group(scenario, index, seen)))
+                .collect(),
+            commands: needs
+                .commands
+                .iter()
+                .map(|(id, _)| (id.clone(), Reading::Known(self.command(id, stale))))
+                .collect(),
+            probes: needs
+                .probes
+                .iter()
+                .filter_map(|target| Some((target.clone(), self.probe(target)?)))
+                .collect(),
+            last_effect: None,
+        }
+    }
+
+    fn fleet(&self, release: &Release) -> Vec<Instance> {
+        let existing = release.spec.fleet.existing.is_some();
+        (0..self.terminated.len())
+            .map(|index| Instance {
+                id: format!("i-{index}"),
+                zone: "a".to_owned(),
+                state: if self.terminated[index] {
+                    InstanceState::Terminated
+                } else {
+                    InstanceState::Running
+                },
+                address: None,
+                version: existing
+                    .then(|| self.slots[index].process)
+                    .flatten()
+                    .map(version),
+            })
+            .collect()
+    }
+
+    fn group(&self, scenario: &Scenario, index: usize, seen: &[Vec<Reg>]) -> Group {
+        let mut targets = BTreeMap::new();
+        for (slot, regs) in seen.iter().enumerate() {
+            let health = match regs[index] {
+                Reg::Absent => continue,
+                Reg::Initial => Health::Initial,
+                Reg::Healthy if self.slots[slot].process.is_none() => Health::Unhealthy,
+                Reg::Healthy => Health::Healthy,
+                Reg::Draining(_) => Health::Draining,
+            };
+            targets.insert(self.target(slot), health);
+        }
+        Group {
+            name: group(index),
+            load_balancer: LoadBalancerKind::Application,
+            instance_targets: true,
+            in_use: true,
+            delay: TICK.times(u64::from(scenario.delay)),
+            health_interval: TICK,
+            targets,
+        }
+    }
+
+    fn command(&self, operation: &str, stale: bool) -> CommandState {
+        let mut invocations = BTreeMap::new();
+        for sent in &self.commands {
+            if sent.operation != operation || (stale && sent.fresh) {
+                continue;
+            }
+            let stopped = sent.stop.then_some(StopReport {
+                how: StopHow::Graceful,
+                took: Some(TICK),
+                exit: Some(143),
+            });
+            let state = if sent.done {
+                Invocation::Succeeded { stopped }
+            } else {
+                Invocation::Running
+            };
+            let id = self.target(sent.slot).id;
+            // Where a command was sent twice, the first that ended counts.
+            let known = invocations.get(&id);
+            if known.is_none() || known == Some(&Invocation::Running) {
+                invocations.insert(id, state);
+            }
+        }
+        if invocations.is_empty() {
+            CommandState::Absent
+        } else {
+            CommandState::Sent(invocations)
+        }
+    }
+
+    fn probe(&self, target: &TargetId) -> Option<Reading<ProbeReading>> {
+        let slot = &self.slots[self.slot_of(target)?];
+        slot.process?;
+        Some(Reading::Known(ProbeReading {
+            at: NOW,
+            in_flight: u64::from(slot.in_flight),
+            served: 0,
+        }))
+    }
+
+    // -----------------------------------------------------------------------------------------
+    // What is done
+
+    /// Executes an effect. Answers what harm it did.
+    pub(super) fn execute(&mut self, scenario: &Scenario, step: &Step) -> Harm {
+        match step {
+            Step::AddFinalizer | Step::RemoveFinalizer => None,
+            Step::Register { group, targets } => {
+                self.remember();
+                targets
+                    .iter()
+                    .find_map(|target| self.register(*group, target))
+            }
+            Step::Deregister { group, targets } => {
+                self.remember();
+                let before = self.healthy_in(*group);
+                for target in targets {
+                    self.deregister(scenario, *group, target);
+                }
+                let after = self.healthy_in(*group);
+                (before > 0 && after == 0)
+                    .then(|| format!("deregistering {targets:?} leaves no healthy target"))
+            }
+            Step::Send(command) => {
+                for id in &command.instances {
+                    let port = self.port_of(command);
+                    let target = TargetId {
+                        id: id.clone(),
+                        port,
+                    };
+                    let slot = self.slot_of(&target).expect("a host of the model");
+                    let number = command.parameters.get("version");
+                    self.commands.push(Sent {
+                        operation: command.operation.clone(),
+                        stop: command.kind == StepKind::Stop,
+                        version: number.map_or(0, |v| v[1..].parse().expect("a number")),
+                        slot,
+                        done: false,
+                        fresh: true,
+                    });
+                }
+                self.commands.sort();
+                None
+            }
+            Step::Terminate { instances } => {
+                let slots = 0..self.slots.len();
+                slots
+                    .filter(|slot| instances.contains(&self.target(*slot).id))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .find_map(|slot| {
+                        let harm = self.stop(slot);
+                        let instance = self.instance_of(slot);
+                        self.terminated[instance] = true;
+                        harm
+                    })
+            }
+        }
+    }
+
+    /// The port is in the unit's name, or it is the one on which nothing runs yet.
+    fn port_of(&self, command: &bluegreen::plan::SendCommand) -> u16 {
+        let port = command
+            .parameters
+            .get("port")
+            .or(command.parameters.get("unit"));
+        port.and_then(|text| text.rsplit('@').next()?.parse().ok())
+            .expect("the model's documents name a port")
+    }
+
+    fn remember(&mut self) {
+        self.before = Some(self.slots.iter().map(|slot| slot.regs.clone()).collect());
+    }
+
+    fn register(&mut self, group: usize, target: &TargetId) -> Harm {
+        let slot = self.slot_of(target)?;
+        let reg = &mut self.slots[slot].regs[group];
+        if !reg.registered() {
+            *reg = Reg::Initial;
+        }
+        self.slots[slot]
+            .process
+            .is_none()
+            .then(|| format!("{target} is registered while no process runs on it"))
+    }
+
+    fn deregister(&mut self, scenario: &Scenario, group: usize, target: &TargetId) {
+        let Some(index) = self.slot_of(target) else {
+            return;
+        };
+        let slot = &mut self.slots[index];
+        let reg = slot.regs[group];
+        if !reg.registered() {
+            return;
+        }
+        slot.regs[group] = match scenario.delay {
+            0 => Reg::Absent,
+            delay => Reg::Draining(delay),
+        };
+        if reg == Reg::Healthy {
+            slot.lingering = scenario.settle;
+            slot.in_flight = true;
+        }
+    }
+
+    fn stop(&mut self, slot: usize) -> Harm {
+        let target = self.target(slot);
+        let routed = self.routed(slot);
+        let state = &mut self.slots[slot];
+        let harm = if state.process.is_none() {
+            None
+        } else if state.regs.iter().any(|reg| reg.registered()) {
+            Some(format!("{target} is stopped while it is registered"))
+        } else if routed {
+            Some(format!("{target} is stopped while nodes may send to it"))
+        } else if state.in_flight {
+            Some(format!("{target} is stopped with a request in flight"))
+        } else {
+            None
+        };
+        state.process = None;
+        state.in_flight = false;
+        harm
+    }
+
+    // -----------------------------------------------------------------------------------------
+    // What happens by itself
+
+    /// Everything that can happen now.
+    pub(super) fn events(&self, scenario: &Scenario) -> Vec<Event> {
+        let mut events = vec![Event::Tick];
+        for (index, slot) in self.slots.iter().enumerate() {
+            let sick = |number: u8| scenario.sick_versions.contains(&number);
+            let can = slot.process.is_some_and(|number| !sick(number));
+            for (group, reg) in slot.regs.iter().enumerate() {
+                if *reg == Reg::Initial && can {
+                    events.push(Event::Healthy(index, group));
+                }
+            }
+            if slot.in_flight && !self.routed(index) {
+                events.push(Event::Quiet(index));
+            }
+        }
+        for (index, sent) in self.commands.iter().enumerate() {
+            if !sent.done {
+                events.push(Event::Reach(index));
+            }
+        }
+        events
+    }
+
+    /// Lets something happen. Answers what harm it did.
+    pub(super) fn happen(&mut self, event: Event) -> Harm {
+        match event {
+            Event::Tick => {
+                self.tick();
+                None
+            }
+            Event::Healthy(slot, group) => {
+                self.slots[slot].regs[group] = Reg::Healthy;
+                self.slots[slot].in_flight = true;
+                None
+            }
+            Event::Quiet(slot) => {
+                self.slots[slot].in_flight = false;
+                None
+            }
+            Event::Reach(index) => {
+                let sent = self.commands[index].clone();
+                self.commands[index].done = true;
+                self.commands.sort();
+                self.reach(&sent)
+            }
+        }
+    }
+
+    /// A command on its host. It is idempotent, and a fence that is not new is refused.
+    fn reach(&mut self, sent: &Sent) -> Harm {
+        let fence: u64 = sent
+            .operation
+            .rsplit('-')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .expect("an operation id ends with its fence");
+        if fence < self.slots[sent.slot].fence {
+            return None;
+        }
+        self.slots[sent.slot].fence = fence;
+        if sent.stop {
+            return self.stop(sent.slot);
+        }
+        let slot = &mut self.slots[sent.slot];
+        match slot.process {
+            Some(running) if running != sent.version => Some(format!(
+                "version {} is started on {} while version {running} runs there",
+                sent.version,
+                self.target(sent.slot),
+            )),
+            Some(_) | None => {
+                slot.process = Some(sent.version);
+                None
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.before = None;
+        for sent in &mut self.commands {
+            sent.fresh = false;
+        }
+        for slot in &mut self.slots {
+            slot.lingering = slot.lingering.saturating_sub(1);
+            let draining = |regs: &[Reg]| regs.iter().any(|reg| matches!(reg, Reg::Draining(_)));
+            let before = draining(&slot.regs);
+            for reg in &mut slot.regs {
+                *reg = match *reg {
+                    Reg::Draining(0 | 1) => Reg::Absent,
+                    Reg::Draining(left) => Reg::Draining(left - 1),
+                    other => other,
+                };
+            }
+            // What is in flight when the last delay ends, the load balancer cuts off.
+            if before && !draining(&slot.regs) && slot.lingering == 0 {
+                slot.in_flight = false;
+            }
+        }
+    }
+}

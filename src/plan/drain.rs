@@ -163,9 +163,9 @@ pub(super) fn settled_at(target: &TargetStatus) -> Option<Time> {
 /// When a drain is expected to be proven by the full delay, as far as that is known.
 pub(super) fn expected_at(target: &TargetStatus, drain: &GroupDrain) -> Option<Time> {
     match (drain.draining_seen_at, drain.gone_seen_at) {
-        (Some(draining), None) => Some(draining + drain.delay.max(drain.settle)),
+        (Some(draining), None) => Some(draining + drain.delay.max(late_ones(drain))),
         // The group itself says that the delay is over.
-        (Some(draining), Some(_)) => Some(draining + drain.settle),
+        (Some(draining), Some(_)) => Some(draining + late_ones(drain)),
         (None, Some(gone)) if drain.delay == Duration::ZERO => Some(gone + drain.settle),
         // It was never listed, so no connection was ever made to it through this group. What
         // may still come is a registration that was on its way.
@@ -174,6 +174,17 @@ pub(super) fn expected_at(target: &TargetStatus, drain: &GroupDrain) -> Option<T
         // deregistered at the moment when it was found gone.
         (None, Some(gone)) => Some(gone + drain.delay + drain.settle),
         (None, None) => None,
+    }
+}
+
+/// How long after the deregistration the last requests that nodes still send may be in flight.
+/// With a delay that outlasts settle, the load balancer itself ends them with the others. With a
+/// shorter one, a request that was sent at the last moment is given the same delay.
+fn late_ones(drain: &GroupDrain) -> Duration {
+    if drain.delay < drain.settle {
+        drain.settle + drain.delay
+    } else {
+        drain.settle
     }
 }
 

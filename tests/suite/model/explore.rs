@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::Hash,
     rc::Rc,
     time::Instant,
 };
@@ -12,6 +12,7 @@ use bluegreen::{
     api::{BlueGreenReleaseStatus, Time},
     plan::{Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs},
 };
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::{
     canon, laws,
@@ -156,7 +157,6 @@ fn failing(meta: Meta) -> Option<EffectFailure> {
 struct Interned<T> {
     values: Vec<T>,
     by_hash: HashMap<u128, u32>,
-    hashers: [RandomState; 2],
 }
 
 impl<T> Interned<T> {
@@ -164,17 +164,7 @@ impl<T> Interned<T> {
         Self {
             values: Vec::new(),
             by_hash: HashMap::new(),
-            hashers: [RandomState::new(), RandomState::new()],
         }
-    }
-
-    /// Two independent hashes of 64 bits stand for a value.
-    fn hash(&self, value: &impl Hash) -> u128 {
-        let [a, b] = self
-            .hashers
-            .each_ref()
-            .map(|h| u128::from(h.hash_one(value)));
-        a << 64 | b
     }
 
     fn intern(&mut self, hash: u128, value: T) -> u32 {
@@ -188,6 +178,14 @@ impl<T> Interned<T> {
             }
         }
     }
+}
+
+/// 128 bits stand for a value: among ten million values, the chance that any two share them is
+/// less than one in 10^24.
+fn hash(value: &impl Hash) -> u128 {
+    let mut hasher = SipHasher13::new();
+    value.hash(&mut hasher);
+    hasher.finish128().as_u128()
 }
 
 struct Walk<'a> {
@@ -204,6 +202,8 @@ struct Walk<'a> {
     edges: Vec<(u32, u32)>,
     ends: Vec<u32>,
     ended: HashSet<Key>,
+    /// Whether an end was seen in which the first version that was asked for is live.
+    promoted: bool,
     transitions: usize,
 }
 
@@ -221,6 +221,7 @@ pub(super) fn explore(scenario: &Scenario, planner: Planner) -> Report {
         edges: Vec::new(),
         ends: Vec::new(),
         ended: HashSet::new(),
+        promoted: false,
         transitions: 0,
     };
     let violation = walk.run();
@@ -277,11 +278,11 @@ impl Walk<'_> {
     /// The number of a state.
     fn key(&mut self, (mut status, mut world, meta): State) -> Key {
         canon::canonical(self.scenario, &mut status, &mut world);
-        let status_hash = self.statuses.hash(&(
+        let status_hash = hash(&(
             (status.revision, status.effects, status.failed_generation),
             (&status.blue, &status.green, &status.course, &status.targets),
         ));
-        let world_hash = self.worlds.hash(&world);
+        let world_hash = hash(&world);
         Key {
             status: self.statuses.intern(status_hash, status),
             world: self.worlds.intern(world_hash, world),
@@ -347,6 +348,7 @@ impl Walk<'_> {
         let mut after = Vec::new();
         if laws::ended(&release, &status, &world) {
             self.ended.insert(key);
+            self.promoted |= laws::promoted(&release, &status);
             let settled = world.events(self.scenario).len() == 1;
             let wrong = laws::wrong_end(self.scenario, &status, &world);
             if let (true, false, Some(wrong)) = (settled, release.deleting, wrong) {
@@ -370,7 +372,7 @@ impl Walk<'_> {
     fn happen(&mut self, state: &State, after: &mut Vec<(How, Key)>) -> Result<(), String> {
         for event in state.1.events(self.scenario) {
             let (mut status, mut world, mut meta) = state.clone();
-            if let Some(harm) = world.happen(event) {
+            if let Some(harm) = world.happen(self.scenario, event) {
                 return Err(format!("{event:?}: {harm}"));
             }
             if event == Event::Tick {

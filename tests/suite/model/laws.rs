@@ -32,6 +32,12 @@ pub(super) fn ended(release: &Release, status: &BlueGreenReleaseStatus, world: &
     status.course.is_none() && done && world.commands.iter().all(|sent| sent.done)
 }
 
+/// Whether the first version that was asked for is live, without another having been asked for.
+pub(super) fn promoted(release: &Release, status: &BlueGreenReleaseStatus) -> bool {
+    let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
+    release.generation == 1 && live == Some(&release.spec.version)
+}
+
 /// Whether the world is as an end says it is: every live target runs the live version and is
 /// healthy everywhere, and on hosts nothing else runs.
 pub(super) fn wrong_end(
@@ -64,4 +70,14 @@ pub(super) fn wrong_end(
     (0..scenario.groups)
         .find(|group| healthy(*group) < scenario.hosts)
         .map(|group| format!("only {} targets are healthy in the end", healthy(group)))
+}
+
+/// Whether the release waits for others: they create the instances, and none runs the version.
+fn nobody_runs(release: &Release, world: &World) -> bool {
+    let runs = |number: u8| version(number) == release.spec.version;
+    release.spec.fleet.existing.is_some()
+        && !world
+            .slots
+            .iter()
+            .any(|slot| slot.process.is_some_and(runs))
 }

@@ -35,13 +35,18 @@ fn holds(scenario: Scenario) {
 }
 
 #[test]
-fn recreating_in_place_holds() {
+fn recreating_in_place_holds_with_deletion_at_any_moment() {
     holds(scenario::in_place());
 }
 
 #[test]
 fn side_by_side_holds() {
     holds(scenario::side_by_side());
+}
+
+#[test]
+fn several_target_groups_hold() {
+    holds(scenario::two_groups());
 }
 
 #[test]
@@ -55,6 +60,30 @@ fn early_finish_holds() {
 }
 
 #[test]
-fn deletion_at_any_moment_holds() {
-    holds(scenario::deletion());
+fn every_mutant_is_caught() {
+    for mutants::Mutant {
+        name,
+        planner,
+        scenario,
+    } in mutants::all()
+    {
+        let report = explore(&scenario, planner);
+        let violation = report.violation.as_deref();
+        let first = violation.and_then(|story| story.lines().next());
+        say(&format!(
+            "mutant that {name}: {}",
+            first.unwrap_or("NOT CAUGHT")
+        ));
+        assert!(
+            violation.is_some(),
+            "the walk does not find out a planner that {name}"
+        );
+    }
+}
+
+#[test]
+fn the_fleets_on_which_mutants_are_caught_hold_without_them() {
+    holds(scenario::small(scenario::in_place()));
+    holds(scenario::small(scenario::side_by_side()));
+    holds(scenario::small(scenario::early_finish()));
 }

@@ -152,16 +152,39 @@ fn scenario(name: &'static str, fleet: Fleet, groups: usize) -> Scenario {
     }
 }
 
-/// Two hosts with one port: recreate in place.
+/// Two hosts with one port: recreate in place. The release may be deleted at any moment.
 pub(super) fn in_place() -> Scenario {
-    scenario("in place", hosts(vec![8080]), 1)
+    Scenario {
+        may_delete: true,
+        ..scenario("in place", hosts(vec![8080]), 1)
+    }
 }
 
-/// One host with two ports, two target groups.
+/// One host with two ports; the nodes need longer than the deregistration delay.
 pub(super) fn side_by_side() -> Scenario {
+    let mut scenario = Scenario {
+        hosts: 1,
+        settle: 2,
+        ..scenario("side by side", hosts(vec![8080, 8081]), 1)
+    };
+    scenario.spec.drain.settle = Settle::For(TICK.times(2));
+    scenario
+}
+
+/// The same with two target groups. Of each fault, one: there are many more orders of events.
+pub(super) fn two_groups() -> Scenario {
     Scenario {
         hosts: 1,
-        ..scenario("side by side, two groups", hosts(vec![8080, 8081]), 2)
+        budget: Budget::of_each(1),
+        ..scenario("two target groups", hosts(vec![8080, 8081]), 2)
+    }
+}
+
+/// A fleet with one fault of each kind.
+pub(super) fn small(scenario: Scenario) -> Scenario {
+    Scenario {
+        budget: Budget::of_each(1),
+        ..scenario
     }
 }
 
@@ -205,12 +228,4 @@ pub(super) fn early_finish() -> Scenario {
         ..Drain::default()
     };
     scenario
-}
-
-/// Deletion at any moment.
-pub(super) fn deletion() -> Scenario {
-    Scenario {
-        may_delete: true,
-        ..in_place()
-    }
 }

@@ -43,6 +43,8 @@ pub(super) struct Slot {
     pub(super) in_flight: bool,
     /// For so many ticks nodes may go on sending to it although it is deregistered.
     pub(super) lingering: u8,
+    /// In so many ticks the load balancer cuts off what late nodes have sent.
+    pub(super) tail: u8,
     /// In each target group.
     pub(super) regs: Vec<Reg>,
     /// The highest fence of a command that reached it.
@@ -116,6 +118,7 @@ impl World {
                     process: runs,
                     in_flight: live,
                     lingering: 0,
+                    tail: 0,
                     regs: vec![reg; scenario.groups],
                     fence: 0,
                 });
@@ -432,10 +435,10 @@ impl World {
     }
 
     /// Lets something happen. Answers what harm it did.
-    pub(super) fn happen(&mut self, event: Event) -> Harm {
+    pub(super) fn happen(&mut self, scenario: &Scenario, event: Event) -> Harm {
         match event {
             Event::Tick => {
-                self.tick();
+                self.tick(scenario);
                 None
             }
             Event::Healthy(slot, group) => {
@@ -485,13 +488,16 @@ impl World {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, scenario: &Scenario) {
         self.before = None;
         for sent in &mut self.commands {
             sent.fresh = false;
         }
         for slot in &mut self.slots {
+            let lingered = slot.lingering > 0;
             slot.lingering = slot.lingering.saturating_sub(1);
+            let tailed = slot.tail > 0;
+            slot.tail = slot.tail.saturating_sub(1);
             let draining = |regs: &[Reg]| regs.iter().any(|reg| matches!(reg, Reg::Draining(_)));
             let before = draining(&slot.regs);
             for reg in &mut slot.regs {
@@ -501,8 +507,13 @@ impl World {
                     other => other,
                 };
             }
-            // What is in flight when the last delay ends, the load balancer cuts off.
-            if before && !draining(&slot.regs) && slot.lingering == 0 {
+            let over = !draining(&slot.regs) && slot.lingering == 0;
+            // What is in flight when the last delay ends, the load balancer cuts off. What a late
+            // node sent after that has a delay of its own.
+            if over && lingered && !before {
+                slot.tail = scenario.delay;
+            }
+            if over && slot.tail == 0 && (before || tailed) {
                 slot.in_flight = false;
             }
         }

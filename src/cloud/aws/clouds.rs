@@ -44,7 +44,7 @@ impl Clouds {
         Self::new(config::in_memory(region, service), observer)
     }
 
-    fn new(config: SdkConfig, observer: Arc<dyn Observer>) -> Self {
+    pub(super) fn new(config: SdkConfig, observer: Arc<dyn Observer>) -> Self {
         Self {
             config,
             observer,

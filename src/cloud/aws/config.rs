@@ -11,7 +11,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::{http::SharedHttpClient, identity::SharedIdentityCache};
 use bytes::Bytes;
 
 use super::http::{self as in_memory, BoxError};
@@ -75,6 +75,23 @@ where
     careful(&config)
 }
 
+/// The configuration of [`load`], without its search for region, credentials and endpoint.
+#[cfg(test)]
+pub(super) fn over_sockets(
+    endpoint_url: &str,
+    credentials: SharedCredentialsProvider,
+) -> SdkConfig {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(credentials)
+        .identity_cache(identity_cache())
+        .http_client(https_client())
+        .endpoint_url(endpoint_url)
+        .build();
+    careful(&config)
+}
+
 /// What holds for every client of ours, however it was configured.
 fn careful(config: &SdkConfig) -> SdkConfig {
     config
@@ -98,7 +115,7 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn identity_cache() -> aws_smithy_runtime_api::client::identity::SharedIdentityCache {
+fn identity_cache() -> SharedIdentityCache {
     IdentityCache::lazy().load_timeout(ATTEMPT_TIMEOUT).build()
 }
 

@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{Fake, Reply, arn, elb_error, ok, targets, xml};
 use crate::{
+    api::Time,
     cloud::{Cloud, OPERATION_TIMEOUT},
     plan::FailureKind,
 };
@@ -48,6 +49,19 @@ async fn an_effect_of_many_requests_ends_within_the_operation_timeout_too() {
     let sent = fake.operations().len();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(fake.operations().len(), sent, "a request was sent late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_an_end_is_read_for_no_longer_than_the_operation_timeout() {
+    let fake = Fake::new(|_| {
+        let page = ok(r#"{"Commands":[],"NextToken":"and-on"}"#);
+        Reply::Late(Duration::from_millis(900), Box::new(page))
+    });
+    let begin = Instant::now();
+    let asked = fake.cloud.command("operation", Time::from_millis(0));
+    let failed = asked.await.unwrap_err();
+    assert_eq!(failed.kind(), FailureKind::Unavailable);
+    assert_eq!(begin.elapsed(), OPERATION_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]

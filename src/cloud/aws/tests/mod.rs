@@ -4,6 +4,7 @@ mod ec2;
 mod elb;
 mod failures;
 mod ssm;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -70,6 +71,8 @@ impl Seen {
 /// What the other side does.
 enum Reply {
     Answer(u16, String),
+    /// The same, so much later.
+    Late(Duration, Box<Reply>),
     Hang,
     BreakTheConnection,
 }
@@ -141,13 +144,18 @@ impl Fake {
             log.lock().unwrap().push(request.clone());
             let reply = script(&request);
             async move {
+                let mut reply = reply;
+                while let Reply::Late(delay, later) = reply {
+                    tokio::time::sleep(delay).await;
+                    reply = *later;
+                }
                 match reply {
                     Reply::Answer(status, body) => Ok(http::Response::builder()
                         .status(status)
                         .body(Bytes::from(body))
                         .unwrap()),
-                    Reply::Hang => future::pending().await,
                     Reply::BreakTheConnection => Err("connection reset".into()),
+                    Reply::Hang | Reply::Late(..) => future::pending().await,
                 }
             }
         };

@@ -118,8 +118,11 @@ impl Budgets {
     /// [`FailureKind::Throttled`], at once, where the turn would come too late.
     pub async fn take(&self, budget: Budget, deadline: Instant) -> Result<(), Error> {
         let now = Instant::now();
-        let patience = PATIENCE.min(deadline.saturating_duration_since(now));
-        let wait = self.with(budget, |bucket| bucket.take(now, patience));
+        // A turn at the deadline itself is worth nothing.
+        let left = deadline
+            .saturating_duration_since(now)
+            .saturating_sub(Duration::from_millis(1));
+        let wait = self.with(budget, |bucket| bucket.take(now, PATIENCE.min(left)));
         match wait {
             Some(wait) => {
                 if wait > Duration::ZERO {

@@ -11,7 +11,8 @@ pub trait Observer: Send + Sync + 'static {
     /// away, or an error's [`category`](super::Error::category). `throttled` is AWS's word here.
     fn finished(&self, operation: &'static str, result: &'static str, took: Duration);
 
-    /// A request was not made, because our own rate budget had nothing left for it.
+    /// A request was not made, because our own rate budget had nothing left for it, or no time
+    /// was left.
     fn held_back(&self, operation: &'static str);
 }
 

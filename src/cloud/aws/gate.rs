@@ -86,6 +86,15 @@ impl Gate {
             self.observer.held_back(call.operation);
             return Err(Refusal { code: None, error });
         }
+        // A future that is timed out is polled once even when its time is over: enough to send
+        // a request that the fence counts as impossible.
+        if Instant::now() >= deadline.0 {
+            self.observer.held_back(call.operation);
+            return Err(Refusal {
+                code: None,
+                error: errors::too_late(call),
+            });
+        }
         let watch = Watch::start(self.observer.as_ref(), call.operation);
         let result = match time::timeout_at(deadline.0, request).await {
             Ok(Ok(output)) => Ok(output),
@@ -136,5 +145,33 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.observer
             .finished(self.operation, self.result, self.begun.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use aws_sdk_ssm::operation::send_command::SendCommandError;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_sent_once_the_deadline_has_passed() {
+        let gate = Gate::new(Arc::new(()));
+        let call = Call {
+            service: "ssm",
+            operation: "SendCommand",
+            budget: Budget::SsmSend,
+            thing: "a test",
+        };
+        let deadline = Deadline::begin();
+        time::sleep(OPERATION_TIMEOUT).await;
+        let mut sent = false;
+        let request = async {
+            sent = true;
+            Ok::<(), SdkError<SendCommandError, HttpResponse>>(())
+        };
+        let refusal = gate.pass(&call, deadline, request).await.unwrap_err();
+        assert_eq!(refusal.error.kind(), FailureKind::Unavailable);
+        assert!(!sent);
     }
 }

@@ -1,6 +1,6 @@
 //! What happens when AWS does not do what it should.
 
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{Fake, Reply, arn, elb_error, ok, targets, xml};
 use crate::{
@@ -59,7 +59,8 @@ async fn a_list_without_an_end_is_read_for_no_longer_than_the_operation_timeout(
     });
     let begin = Instant::now();
     let asked = fake.cloud.command("operation", Time::from_millis(0));
-    let failed = asked.await.unwrap_err();
+    let bound = OPERATION_TIMEOUT * 2;
+    let failed = timeout(bound, asked).await.unwrap().unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Unavailable);
     assert_eq!(begin.elapsed(), OPERATION_TIMEOUT);
 }

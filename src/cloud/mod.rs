@@ -1,22 +1,53 @@
 //! The edge to AWS.
 //!
 //! [`Cloud`] has verbs of this domain and errors of this domain. AWS types, error codes and
-//! clients stop in `aws/`; nothing outside this folder names them.
+//! clients stop in [`aws`]; nothing outside that folder names them, and a test reads the files to
+//! make sure.
+//!
+//! Nothing in here decides anything: a failed read stays a failure, an ambiguous one says so.
 
+pub mod aws;
+mod budget;
+mod coalesce;
 mod error;
+mod observer;
+mod shared;
 
-use std::{collections::BTreeMap, future::Future};
+use std::{collections::BTreeMap, future::Future, time};
 
+pub use budget::{Budget, Budgets};
 pub use error::Error;
+pub use observer::Observer;
+pub use shared::Shared;
 
 use crate::{
     api::{Duration, InstanceSelector, TargetGroupRef, Time},
     plan::{CommandState, Health, Instance, LoadBalancerKind, SendCommand, TargetId},
 };
 
+/// How long a verb of [`Cloud`] takes at most, waiting for the rate budget included.
+///
+/// ELB has no fence: nothing in its API refuses a request of a leader that was deposed
+/// meanwhile. So the planner relies on this number instead. An effect that was begun at some
+/// instant is either with AWS this much later, or will never be: its request is dropped. Two
+/// readings that are further apart than this see every effect of a predecessor that died before
+/// the first.
+///
+/// 5 s is long against what AWS takes (tens to hundreds of milliseconds) and short against the
+/// waits that it adds to.
+pub const OPERATION_TIMEOUT: time::Duration = time::Duration::from_secs(5);
+
 /// The ARN of a target group, as AWS gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetGroupArn(pub String);
+
+impl TargetGroupArn {
+    /// What a person would call the group: the last but one part of the ARN is its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split('/').nth(1).unwrap_or(&self.0)
+    }
+}
 
 impl std::fmt::Display for TargetGroupArn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,9 +76,11 @@ pub struct TargetGroup {
 
 /// One account and region of AWS, in the words of this domain.
 ///
-/// Every call ends within the operation timeout. An effect whose call failed with
-/// [`FailureKind::Unavailable`](crate::plan::FailureKind::Unavailable) may have happened; with any
-/// other kind it has not. All effects are safe to repeat.
+/// Every verb ends within [`OPERATION_TIMEOUT`]. An effect whose call failed with
+/// [`FailureKind::Unavailable`](crate::plan::FailureKind::Unavailable) may have happened; any
+/// other kind means that AWS refused the request, or that it was never sent. An effect on more
+/// things than one request may carry is sent as several requests: when it fails, those before the
+/// one that failed have happened. All effects are safe to repeat.
 pub trait Cloud: Send + Sync + 'static {
     /// The instances that carry all of the selector's tags, in any state. `version_tag` names the
     /// tag whose value becomes [`Instance::version`].
@@ -64,7 +97,7 @@ pub trait Cloud: Send + Sync + 'static {
     ) -> impl Future<Output = Result<TargetGroup, Error>> + Send;
 
     /// The health of every target that is listed in a group. The reading begins after this call
-    /// does: it sees every effect that ended before.
+    /// does: it is asked for when every effect that ended before has ended.
     fn target_health(
         &self,
         group: &TargetGroupArn,
@@ -78,7 +111,7 @@ pub trait Cloud: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Deregisters targets, each with its id and its port: without the port AWS answers 200 and
-    /// does nothing.
+    /// does nothing. A target whose instance does not exist any more is as good as deregistered.
     fn deregister(
         &self,
         group: &TargetGroupArn,
@@ -96,6 +129,44 @@ pub trait Cloud: Send + Sync + 'static {
         since: Time,
     ) -> impl Future<Output = Result<CommandState, Error>> + Send;
 
-    /// Terminates instances.
+    /// Terminates instances. One that does not exist any more is as good as terminated.
     fn terminate(&self, instances: &[String]) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// The crates that only `cloud/aws` may name, without their separators so that this list
+    /// does not find itself.
+    const CRATES: [&str; 5] = ["sdk", "config", "smithy", "types", "credential"];
+
+    #[test]
+    fn only_the_adapter_names_aws_crates() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![source.clone()];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path == source.join("cloud/aws") {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                read += 1;
+                for name in CRATES {
+                    assert!(
+                        !text.contains(&format!("aws_{name}")),
+                        "{} names a crate of AWS; keep it in src/cloud/aws",
+                        path.display()
+                    );
+                }
+            }
+        }
+        assert!(read > 10, "only {read} files were found");
+    }
 }

@@ -1,0 +1,140 @@
+//! What is remembered of each object between two passes, in the process only.
+//!
+//! Losing it costs a pass or a retry, never correctness: whatever a decision must know after a
+//! restart is in status. That is also why none of it is written to status: a count that changes
+//! with each failure would make every write wake the next.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use kube::ResourceExt;
+
+use super::backoff::backoff;
+use crate::{
+    api::{BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, Time},
+    plan::{EffectFailure, Failure},
+};
+
+/// What is remembered, by UID. A name can be given again to another object; a UID cannot.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    objects: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    rest: Option<Rest>,
+    effect: Option<EffectFailure>,
+    failures: u32,
+}
+
+/// Nothing can be true before `until`, as long as the object looks like `face`.
+#[derive(Debug)]
+struct Rest {
+    until: Time,
+    face: Face,
+}
+
+/// All of an object that a decision can depend on. Labels and managed fields are not in it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Face {
+    generation: Option<i64>,
+    deleting: bool,
+    finalizer: bool,
+    annotations: BTreeMap<String, String>,
+    status: BlueGreenReleaseStatus,
+}
+
+impl Face {
+    /// An object's face.
+    pub(super) fn of(object: &BlueGreenRelease) -> Self {
+        Self {
+            generation: object.metadata.generation,
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+            annotations: object.annotations().clone(),
+            status: object.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Memory {
+    /// Until when nothing can be true for this object: a wake-up before then that shows nothing
+    /// new, as the one that our own status write causes, is to be ignored.
+    pub(super) fn rests_until(
+        &self,
+        uid: &str,
+        object: &BlueGreenRelease,
+        now: Time,
+    ) -> Option<Time> {
+        let objects = self.lock();
+        let rest = objects.get(uid)?.rest.as_ref()?;
+        (now < rest.until && rest.face == Face::of(object)).then_some(rest.until)
+    }
+
+    /// A pass begins: until it ends well, every wake-up counts.
+    pub(super) fn begin(&self, uid: &str) {
+        self.lock().entry(uid.to_owned()).or_default().rest = None;
+    }
+
+    /// A pass ended well, and nothing can be true before `until`.
+    pub(super) fn end(&self, uid: &str, face: Face, until: Time) {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.failures = 0;
+        entry.rest = Some(Rest { until, face });
+    }
+
+    /// A pass failed, or its decision was dropped. Says how long to wait before the next.
+    pub(super) fn failed(&self, uid: &str) -> std::time::Duration {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.rest = None;
+        entry.failures = entry.failures.saturating_add(1);
+        backoff(uid, entry.failures)
+    }
+
+    /// An effect was made.
+    pub(super) fn effect_succeeded(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.effect = None;
+        }
+    }
+
+    /// An effect failed; with [`FailureKind::Unavailable`](crate::plan::FailureKind) it may have
+    /// been made all the same.
+    pub(super) fn effect_failed(&self, uid: &str, intent: String, failure: Failure, at: Time) {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        let before = entry.effect.as_ref().map_or(0, |effect| effect.failures);
+        entry.effect = Some(EffectFailure {
+            intent,
+            failure,
+            failures: before.saturating_add(1),
+            at,
+        });
+    }
+
+    /// What became of the last effect, where it failed.
+    pub(super) fn last_effect(&self, uid: &str) -> Option<EffectFailure> {
+        self.lock().get(uid)?.effect.clone()
+    }
+
+    /// The object is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    /// A panic while the lock was held leaves at worst an entry that is not up to date, which
+    /// costs a pass: nothing that would justify to stop.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+}

@@ -1,0 +1,112 @@
+//! One pass: observe, decide, report, execute.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use tracing::{debug, warn};
+
+use super::{
+    Ctx, Outcome, World,
+    context::Guarded,
+    error::Error,
+    execute::{Executed, execute},
+    memory::Face,
+    observe,
+    report::{Reported, report},
+};
+
+/// How long to wait for an object that this version does not understand to be changed. A change
+/// wakes the loop; this is only for a wake-up that got lost.
+const INVALID: Duration = Duration::from_secs(600);
+
+/// Makes one pass over a release.
+///
+/// There is at most one effect in it. After an effect the object is queued again at once instead
+/// of looping here: so other releases have their turn under the concurrency bound, a shutdown
+/// takes hold between two effects, and every effect is decided from readings of its own.
+async fn pass<W: World>(
+    cached: &Guarded,
+    ctx: &Ctx<W>,
+) -> Result<(Outcome, Option<Duration>), Error> {
+    let uid = cached.uid().ok_or(Error::Incomplete("uid"))?;
+    let namespace = cached.namespace().ok_or(Error::Incomplete("namespace"))?;
+    if let DeserializeGuard(Ok(cached)) = cached
+        && let Some(until) = ctx.memory.rests_until(&uid, cached, ctx.now())
+    {
+        return Ok((Outcome::Rested, Some(ctx.until(until))));
+    }
+    ctx.memory.begin(&uid);
+
+    let object = match observe::object(ctx, &namespace, &cached.name_any()).await? {
+        None => return Ok(gone(ctx, &uid)),
+        // The name was given again: the other object has its own wake-up.
+        Some(object) if object.uid().as_ref() != Some(&uid) => return Ok(gone(ctx, &uid)),
+        Some(DeserializeGuard(Err(error))) => {
+            warn!(release = %cached.name_any(), namespace, %error, "this release is left alone until it is corrected");
+            return Ok((Outcome::Invalid, Some(INVALID)));
+        }
+        Some(DeserializeGuard(Ok(object))) => object,
+    };
+    let seen = observe::world(ctx, &object).await?;
+
+    let status = object.status.clone().unwrap_or_default();
+    let decision = (ctx.planner.decide)(&seen.release, &status, &seen.observation, ctx.now());
+
+    if ctx.stopping() {
+        return Ok((Outcome::Stopped, None));
+    }
+    let object = match report(ctx, object, &decision).await? {
+        Reported::Landed(object) => object,
+        Reported::StartOver => return Ok((Outcome::Conflict, Some(ctx.memory.failed(&uid)))),
+        Reported::Gone => return Ok(gone(ctx, &uid)),
+    };
+
+    if let Some(step) = &decision.step {
+        if ctx.stopping() {
+            return Ok((Outcome::Stopped, None));
+        }
+        return match execute(ctx, &object, &seen, step).await? {
+            Executed::Done => Ok((Outcome::Acted, Some(Duration::ZERO))),
+            Executed::StartOver => Ok((Outcome::Conflict, Some(ctx.memory.failed(&uid)))),
+            Executed::Gone => Ok(gone(ctx, &uid)),
+        };
+    }
+    ctx.memory.end(&uid, Face::of(&object), decision.look_at);
+    Ok((Outcome::Waited, Some(ctx.until(decision.look_at))))
+}
+
+fn gone<W>(ctx: &Ctx<W>, uid: &str) -> (Outcome, Option<Duration>) {
+    ctx.memory.forget(uid);
+    (Outcome::Gone, None)
+}
+
+/// What kube calls for each object that is due.
+pub(super) async fn reconcile<W: World>(
+    cached: Arc<Guarded>,
+    ctx: Arc<Ctx<W>>,
+) -> Result<Action, Error> {
+    let started = tokio::time::Instant::now();
+    let result = AssertUnwindSafe(pass(&cached, &ctx)).catch_unwind().await;
+    let result = result.unwrap_or(Err(Error::Panicked));
+    let outcome = result
+        .as_ref()
+        .map_or(Outcome::Failed, |(outcome, _)| *outcome);
+    ctx.metrics.reconciled(outcome, started.elapsed());
+    debug!(release = %cached.name_any(), ?outcome, "pass ended");
+    let (_, again) = result?;
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// What kube calls when [`reconcile`] failed. It is told nothing of successes, so the count of
+/// failures is ours.
+pub(super) fn error_policy<W: World>(
+    cached: Arc<Guarded>,
+    error: &Error,
+    ctx: Arc<Ctx<W>>,
+) -> Action {
+    let uid = cached.uid().unwrap_or_default();
+    let wait = ctx.memory.failed(&uid);
+    warn!(release = %cached.name_any(), namespace = cached.namespace(), %error, ?wait, "a pass failed and is tried again");
+    Action::requeue(wait)
+}

@@ -1,0 +1,87 @@
+//! Writes the status, with the intent in it, before anything is done.
+
+use kube::{Api, ResourceExt, api::PostParams};
+use tracing::info;
+
+use super::{
+    Ctx, World,
+    error::{Error, call},
+    events::notices,
+};
+use crate::{
+    api::{BlueGreenRelease, BlueGreenReleaseStatus},
+    plan::Decision,
+};
+
+/// The one name under which the controller writes.
+pub(super) const FIELD_MANAGER: &str = "bluegreen-controller";
+
+/// How a report ended.
+pub(super) enum Reported {
+    /// The status is on the server. This is the object with it.
+    Landed(Box<BlueGreenRelease>),
+    /// Somebody else wrote the object since it was read: the decision is void.
+    StartOver,
+    /// The object is gone.
+    Gone,
+}
+
+/// Writes the decision's status over the object that it was made from.
+///
+/// The write replaces the whole status and carries the resourceVersion of that read. A patch
+/// without it would be accepted over a status that the planner has never seen, and so would a
+/// second try after reading a newer one. Nothing is written where nothing differs: each write
+/// wakes the loop.
+///
+/// # Errors
+/// When the server failed, or its answer was lost: the status may have been written. Either way
+/// nothing may be done on the strength of it.
+pub(super) async fn report<W: World>(
+    ctx: &Ctx<W>,
+    object: BlueGreenRelease,
+    decision: &Decision,
+) -> Result<Reported, Error> {
+    let unwritten = BlueGreenReleaseStatus::default();
+    let old = object.status.as_ref().unwrap_or(&unwritten);
+    if *old == decision.status {
+        return Ok(Reported::Landed(Box::new(object)));
+    }
+    let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
+    let api = ctx.api(&namespace);
+    match replace(&api, &object, &decision.status).await {
+        Ok(written) => {
+            let notices = notices(old, &decision.status);
+            for notice in &notices {
+                info!(release = %object.name_any(), namespace, reason = notice.reason, "{}", notice.note);
+            }
+            ctx.metrics.proven(old, &decision.status);
+            ctx.notebook.note(&written, notices);
+            Ok(Reported::Landed(Box::new(written)))
+        }
+        Err(error) => match error.status() {
+            Some(status) if status.is_conflict() => Ok(Reported::StartOver),
+            Some(status) if status.is_not_found() => Ok(Reported::Gone),
+            Some(_) | None => Err(error),
+        },
+    }
+}
+
+async fn replace(
+    api: &Api<BlueGreenRelease>,
+    object: &BlueGreenRelease,
+    status: &BlueGreenReleaseStatus,
+) -> Result<BlueGreenRelease, Error> {
+    let mut next = object.clone();
+    next.status = Some(status.clone());
+    // The server keeps its own; they are larger than the rest.
+    next.metadata.managed_fields = None;
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    call(
+        "writing the status",
+        api.replace_status(&object.name_any(), &params, &next),
+    )
+    .await
+}

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use tracing::{info, warn};
 
 use super::{
-    Ctx, Operation, World,
+    Ctx, World,
     error::Error,
     finalizer::{self, Changed},
     observe::Seen,
@@ -49,7 +49,7 @@ pub(super) async fn execute<W: World, C: Cloud>(
         | Step::Deregister { .. }
         | Step::Send(_)
         | Step::Terminate { .. } => {
-            let result = effect(ctx, seen, step).await;
+            let result = effect(seen, step).await;
             remember(ctx, object, seen, result.map_err(Failure::from));
             Ok(Executed::Done)
         }
@@ -64,30 +64,19 @@ fn changed(changed: Changed) -> Executed {
     }
 }
 
-async fn effect<W: World, C: Cloud>(
-    ctx: &Ctx<W>,
-    seen: &Seen<C>,
-    step: &Step,
-) -> Result<(), cloud::Error> {
+async fn effect<C: Cloud>(seen: &Seen<C>, step: &Step) -> Result<(), cloud::Error> {
     let cloud = seen.cloud.as_ref().map_err(Clone::clone)?;
-    let metrics = &ctx.metrics;
     match step {
         // execute() has dealt with these: they are effects on Kubernetes.
         Step::AddFinalizer | Step::RemoveFinalizer => Ok(()),
         Step::Register { group, targets } => {
-            let call = cloud.register(arn(&seen.groups, *group)?, targets);
-            metrics.measured(Operation::Register, call).await
+            cloud.register(arn(&seen.groups, *group)?, targets).await
         }
         Step::Deregister { group, targets } => {
-            let call = cloud.deregister(arn(&seen.groups, *group)?, targets);
-            metrics.measured(Operation::Deregister, call).await
+            cloud.deregister(arn(&seen.groups, *group)?, targets).await
         }
-        Step::Send(command) => metrics.measured(Operation::Send, cloud.send(command)).await,
-        Step::Terminate { instances } => {
-            metrics
-                .measured(Operation::Terminate, cloud.terminate(instances))
-                .await
-        }
+        Step::Send(command) => cloud.send(command).await,
+        Step::Terminate { instances } => cloud.terminate(instances).await,
     }
 }
 

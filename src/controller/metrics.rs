@@ -1,7 +1,7 @@
 //! Metrics for Prometheus. Every label comes from a closed set: no names of releases, targets or
 //! errors.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
@@ -14,11 +14,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    api::{BlueGreenReleaseStatus, Phase, StopHow, TargetStatus},
-    cloud,
-    plan::FailureKind,
-};
+use crate::api::{BlueGreenReleaseStatus, Phase, StopHow, TargetStatus};
+
+/// The category of an error of the cloud that means too many requests.
+const THROTTLED: &str = "throttled";
 
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -41,25 +40,6 @@ pub enum Outcome {
     Failed,
 }
 
-/// The verbs of [`Cloud`](cloud::Cloud).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(
-    missing_docs,
-    reason = "each is the verb of the trait with the same name"
-)]
-pub enum Operation {
-    Connect,
-    Addresses,
-    Instances,
-    TargetGroup,
-    TargetHealth,
-    Register,
-    Deregister,
-    Send,
-    Command,
-    Terminate,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOutcome {
     result: Outcome,
@@ -67,12 +47,12 @@ struct ByOutcome {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOperation {
-    operation: Operation,
+    operation: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByCall {
-    operation: Operation,
+    operation: &'static str,
     result: &'static str,
 }
 
@@ -100,9 +80,11 @@ struct ByStop {
 pub struct Metrics {
     reconciles: Family<ByOutcome, Counter>,
     reconcile_seconds: Histogram,
-    calls: Family<ByCall, Counter>,
-    call_seconds: Family<ByOperation, Histogram>,
-    throttles: Family<ByOperation, Counter>,
+    aws_requests: Family<ByOperation, Gauge>,
+    aws_calls: Family<ByCall, Counter>,
+    aws_seconds: Family<ByOperation, Histogram>,
+    aws_throttles: Family<ByOperation, Counter>,
+    aws_held_back: Family<ByOperation, Counter>,
     drain_seconds: Histogram,
     drains_unproven: Counter,
     stop_seconds: Family<ByStop, Histogram>,
@@ -126,9 +108,11 @@ impl Default for Metrics {
         Self {
             reconciles: Family::default(),
             reconcile_seconds: short(),
-            calls: Family::default(),
-            call_seconds: Family::new_with_constructor(short),
-            throttles: Family::default(),
+            aws_requests: Family::default(),
+            aws_calls: Family::default(),
+            aws_seconds: Family::new_with_constructor(short),
+            aws_throttles: Family::default(),
+            aws_held_back: Family::default(),
             drain_seconds: long(),
             drains_unproven: Counter::default(),
             stop_seconds: Family::new_with_constructor(long),
@@ -140,65 +124,51 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Makes the metrics known to a registry.
+    /// Makes the metrics known to a registry. Their names begin with `bluegreen_`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("bluegreen");
-        let seconds = || Unit::Seconds;
-        registry.register(
-            "reconciles",
-            "Passes of the loop, by how they ended",
-            self.reconciles.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_duration",
-            "How long passes took that read anything",
-            seconds(),
-            self.reconcile_seconds.clone(),
-        );
-        registry.register(
-            "cloud_calls",
-            "Calls to the cloud, by verb and result",
-            self.calls.clone(),
-        );
-        registry.register_with_unit(
-            "cloud_call_duration",
-            "How long calls to the cloud took",
-            seconds(),
-            self.call_seconds.clone(),
-        );
-        registry.register(
-            "cloud_throttles",
-            "Calls that the cloud refused for being too many",
-            self.throttles.clone(),
-        );
-        registry.register_with_unit(
-            "drain_duration",
-            "From a target's deregistration to the proof that it is drained",
-            seconds(),
-            self.drain_seconds.clone(),
-        );
-        registry.register(
-            "drains_unproven",
-            "Drains that were not proven in time",
-            self.drains_unproven.clone(),
-        );
-        registry.register_with_unit(
-            "stop_duration",
-            "From SIGTERM to the end of the process",
-            seconds(),
-            self.stop_seconds.clone(),
-        );
-        registry.register("releases", "Releases, by phase", self.releases.clone());
-        registry.register(
-            "drains_in_progress",
-            "Targets that are deregistered and not yet drained",
-            self.drains.clone(),
-        );
-        registry.register(
-            "events_dropped",
-            "Kubernetes Events that were not published",
-            self.events_dropped.clone(),
-        );
+        self.register_loop(registry);
+        self.register_aws(registry);
+        self.register_releases(registry);
+    }
+
+    fn register_loop(&self, registry: &mut Registry) {
+        let help = "Passes of the loop, by how they ended";
+        registry.register("reconciles", help, self.reconciles.clone());
+        let help = "How long passes took that read anything";
+        let metric = self.reconcile_seconds.clone();
+        registry.register_with_unit("reconcile_duration", help, Unit::Seconds, metric);
+        let help = "Kubernetes Events that were not published";
+        registry.register("events_dropped", help, self.events_dropped.clone());
+    }
+
+    fn register_aws(&self, registry: &mut Registry) {
+        let help = "Requests to AWS that are under way";
+        registry.register("aws_requests", help, self.aws_requests.clone());
+        let help = "Requests to AWS, by operation and result";
+        registry.register("aws_calls", help, self.aws_calls.clone());
+        let help = "How long requests to AWS took";
+        let metric = self.aws_seconds.clone();
+        registry.register_with_unit("aws_call_duration", help, Unit::Seconds, metric);
+        let help = "Requests that AWS refused for being too many";
+        registry.register("aws_throttles", help, self.aws_throttles.clone());
+        let help = "Requests that were not made because our own budget was used up";
+        registry.register("aws_held_back", help, self.aws_held_back.clone());
+    }
+
+    fn register_releases(&self, registry: &mut Registry) {
+        let help = "Releases, by phase";
+        registry.register("releases", help, self.releases.clone());
+        let help = "Targets that are deregistered and not yet drained";
+        registry.register("drains_in_progress", help, self.drains.clone());
+        let help = "From a target's deregistration to the proof that it is drained";
+        let metric = self.drain_seconds.clone();
+        registry.register_with_unit("drain_duration", help, Unit::Seconds, metric);
+        let help = "Drains that were not proven in time";
+        registry.register("drains_unproven", help, self.drains_unproven.clone());
+        let help = "From SIGTERM to the end of the process";
+        let metric = self.stop_seconds.clone();
+        registry.register_with_unit("stop_duration", help, Unit::Seconds, metric);
     }
 
     /// Counts a pass.
@@ -211,35 +181,37 @@ impl Metrics {
         }
     }
 
-    /// Makes a call to the cloud and counts it.
-    pub(super) async fn measured<T>(
-        &self,
-        operation: Operation,
-        call: impl Future<Output = Result<T, cloud::Error>>,
-    ) -> Result<T, cloud::Error> {
-        let started = tokio::time::Instant::now();
-        let result = call.await;
-        let category = match &result {
-            Ok(_) => "ok",
-            Err(error) => {
-                if error.kind() == FailureKind::Throttled {
-                    self.throttles
-                        .get_or_create(&ByOperation { operation })
-                        .inc();
-                }
-                error.category()
-            }
-        };
-        self.calls
-            .get_or_create(&ByCall {
-                operation,
-                result: category,
-            })
-            .inc();
-        self.call_seconds
+    /// A request to AWS begins. `operation` is the API's word.
+    pub fn aws_started(&self, operation: &'static str) {
+        self.aws_requests
             .get_or_create(&ByOperation { operation })
-            .observe(started.elapsed().as_secs_f64());
-        result
+            .inc();
+    }
+
+    /// A request to AWS ended. `result` is `ok` or the category of an error; both words come from
+    /// closed sets.
+    pub fn aws_finished(&self, operation: &'static str, result: &'static str, took: Duration) {
+        self.aws_requests
+            .get_or_create(&ByOperation { operation })
+            .dec();
+        self.aws_calls
+            .get_or_create(&ByCall { operation, result })
+            .inc();
+        self.aws_seconds
+            .get_or_create(&ByOperation { operation })
+            .observe(took.as_secs_f64());
+        if result == THROTTLED {
+            self.aws_throttles
+                .get_or_create(&ByOperation { operation })
+                .inc();
+        }
+    }
+
+    /// A request to AWS was not made, because our own budget had nothing left for it.
+    pub fn aws_held_back(&self, operation: &'static str) {
+        self.aws_held_back
+            .get_or_create(&ByOperation { operation })
+            .inc();
     }
 
     /// Counts what a status says for the first time. To be called when the write has landed, so

@@ -37,7 +37,7 @@ use context::Ctx;
 pub use clock::{Clock, SystemClock};
 pub use context::{Decide, Needs, Options, Planner};
 pub use events::{Notice, Severity, notices};
-pub use metrics::{Metrics, Operation, Outcome};
+pub use metrics::{Metrics, Outcome};
 pub use probe::{Counts, HttpProbes, Probe};
 pub use run::{Parts, run};
 pub use standing::{Pending, Standing};

@@ -10,7 +10,7 @@ use futures::{
 use kube::{Api, ResourceExt};
 
 use super::{
-    CloudProvider, Ctx, Operation, Probe, World,
+    CloudProvider, Ctx, Probe, World,
     context::Guarded,
     error::{Error, call},
 };
@@ -59,13 +59,10 @@ pub(super) async fn world<W: World>(
     let unwritten = BlueGreenReleaseStatus::default();
     let status = object.status.as_ref().unwrap_or(&unwritten);
     let region = release.spec.aws.region.as_deref();
-    let cloud = ctx
-        .metrics
-        .measured(Operation::Connect, ctx.world.clouds().cloud(region))
-        .await;
+    let cloud = ctx.world.clouds().cloud(region);
     let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
     let (fleet, groups, commands, probes) = join4(
-        fleet(ctx, &cloud, &release),
+        fleet(&cloud, &release),
         join_all(
             release
                 .spec
@@ -73,9 +70,9 @@ pub(super) async fn world<W: World>(
                 .registration
                 .target_groups
                 .iter()
-                .map(|reference| group(ctx, &cloud, reference)),
+                .map(|reference| group(&cloud, reference)),
         ),
-        commands(ctx, &cloud, status, &needs.commands),
+        commands(&cloud, status, &needs.commands),
         probes(ctx, &release, &needs.probes),
     )
     .await;
@@ -108,8 +105,7 @@ fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
     })
 }
 
-async fn fleet<W: World, C: Cloud>(
-    ctx: &Ctx<W>,
+async fn fleet<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
     release: &Release,
 ) -> Reading<Vec<Instance>> {
@@ -127,29 +123,21 @@ async fn fleet<W: World, C: Cloud>(
     };
     let read = async {
         let cloud = cloud.as_ref().map_err(Clone::clone)?;
-        let call = cloud.instances(selector, version_tag);
-        ctx.metrics.measured(Operation::Instances, call).await
+        cloud.instances(selector, version_tag).await
     };
     reading(read.await)
 }
 
-async fn group<W: World, C: Cloud>(
-    ctx: &Ctx<W>,
+async fn group<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
     reference: &TargetGroupRef,
 ) -> (Reading<Group>, Option<TargetGroupArn>) {
     let mut arn = None;
     let read = async {
         let cloud = cloud.as_ref().map_err(Clone::clone)?;
-        let found = ctx
-            .metrics
-            .measured(Operation::TargetGroup, cloud.target_group(reference))
-            .await?;
+        let found = cloud.target_group(reference).await?;
         arn = Some(found.arn.clone());
-        let targets = ctx
-            .metrics
-            .measured(Operation::TargetHealth, cloud.target_health(&found.arn))
-            .await?;
+        let targets = cloud.target_health(&found.arn).await?;
         Ok(Group {
             name: found.name,
             load_balancer: found.load_balancer,
@@ -164,8 +152,7 @@ async fn group<W: World, C: Cloud>(
     (reading(read), arn)
 }
 
-async fn commands<W: World, C: Cloud>(
-    ctx: &Ctx<W>,
+async fn commands<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
     status: &BlueGreenReleaseStatus,
     operations: &[String],
@@ -173,8 +160,7 @@ async fn commands<W: World, C: Cloud>(
     let reads = operations.iter().map(async |operation| {
         let read = async {
             let cloud = cloud.as_ref().map_err(Clone::clone)?;
-            let call = cloud.command(operation, sent_at(status, operation));
-            ctx.metrics.measured(Operation::Command, call).await
+            cloud.command(operation, sent_at(status, operation)).await
         };
         (operation.clone(), reading(read.await))
     });
@@ -219,13 +205,7 @@ async fn probes<W: World>(
     ids.sort();
     ids.dedup();
     let region = release.spec.aws.region.as_deref();
-    let addresses = ctx
-        .metrics
-        .measured(
-            Operation::Addresses,
-            ctx.world.clouds().addresses(region, &ids),
-        )
-        .await;
+    let addresses = ctx.world.clouds().addresses(region, &ids).await;
     // Collected first: a stream that holds the closure is not known to be `Send`.
     let reads: Vec<_> = targets
         .iter()

@@ -3,7 +3,7 @@
 //! The answer comes from the application's own host and the expressions from whoever may write
 //! releases, so both are bounded: time, size, and what an expression may cost.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
@@ -14,8 +14,9 @@ use hyper_util::{
 };
 use kube_cel::{
     KubeCelExt,
-    cel::{Context, Program, Value, common::ast, to_value},
+    cel::{Context, Program, Value, common::ast},
 };
+use serde_json::Value as Json;
 
 use crate::{
     api::HttpProbe,
@@ -84,7 +85,7 @@ impl Probe for HttpProbes {
             );
             Err(failure(FailureKind::Unavailable, message))
         })?;
-        let body: serde_json::Value = serde_json::from_slice(&body).map_err(|_| {
+        let body: Json = serde_json::from_slice(&body).map_err(|_| {
             failure(
                 FailureKind::Rejected,
                 format!(
@@ -144,7 +145,7 @@ impl HttpProbes {
 }
 
 /// The value of an expression over `body`, which has to be a whole number from 0.
-fn count(field: &str, expression: &str, body: &serde_json::Value) -> Result<u64, Failure> {
+fn count(field: &str, expression: &str, body: &Json) -> Result<u64, Failure> {
     let wrong = |why: String| {
         failure(
             FailureKind::Rejected,
@@ -159,13 +160,11 @@ fn count(field: &str, expression: &str, body: &serde_json::Value) -> Result<u64,
         ));
     }
     let mut context = Context::default().with_all();
-    let body = to_value(body)
-        .map_err(|error| wrong(format!("cannot be asked of this answer: {error}")))?;
-    context.add_variable_from_value("body", body);
-    let value = program
+    context.add_variable_from_value("body", value(body));
+    let result = program
         .execute(&context)
         .map_err(|error| wrong(format!("has no value: {error}")))?;
-    number(&value).ok_or_else(|| wrong("is not a whole number from 0".to_owned()))
+    number(&result).ok_or_else(|| wrong("is not a whole number from 0".to_owned()))
 }
 
 fn number(value: &Value) -> Option<u64> {
@@ -183,6 +182,29 @@ fn number(value: &Value) -> Option<u64> {
             Some(*number as u64)
         }
         _ => None,
+    }
+}
+
+/// JSON as CEL sees it. A whole number is an `int` wherever it fits, since `body.n + 1` has no
+/// value for an unsigned `n`; the library's own conversion makes every JSON number unsigned.
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => number
+            .as_i64()
+            .map(Value::Int)
+            .or_else(|| number.as_u64().map(Value::UInt))
+            .or_else(|| number.as_f64().map(Value::Float))
+            .unwrap_or(Value::Null),
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        Json::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, field)| (name.clone(), value(field)));
+            Value::from(fields.collect::<HashMap<_, _>>())
+        }
     }
 }
 

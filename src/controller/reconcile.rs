@@ -100,6 +100,7 @@ pub(super) async fn reconcile<W: World>(
 
 /// What kube calls when [`reconcile`] failed. It is told nothing of successes, so the count of
 /// failures is ours.
+#[expect(clippy::needless_pass_by_value, reason = "kube passes them by value")]
 pub(super) fn error_policy<W: World>(
     cached: Arc<Guarded>,
     error: &Error,

@@ -47,6 +47,8 @@ pub struct Parts<W> {
     pub planner: Planner,
     /// How to run.
     pub options: Options,
+    /// Where everything is counted. The cloud may count into it too.
+    pub metrics: Arc<Metrics>,
     /// Where to serve health and metrics; nowhere, where none is given.
     pub listener: Option<TcpListener>,
 }
@@ -66,9 +68,9 @@ pub async fn run<W: World>(parts: Parts<W>, shutdown: CancellationToken) -> Resu
         world,
         planner,
         options,
+        metrics,
         listener,
     } = parts;
-    let metrics = Arc::new(Metrics::default());
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let standing = Arc::new(Standing::default());

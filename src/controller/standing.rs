@@ -9,6 +9,7 @@ use kube::{core::DeserializeGuard, runtime::reflector::Store};
 use tokio::time::Instant;
 
 use super::{Metrics, context::Guarded};
+use crate::api::BlueGreenReleaseStatus;
 
 /// The loop's task shows that it is still polled this often.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -90,14 +91,16 @@ impl Standing {
             return;
         };
         let releases = store.state();
-        metrics.census(
-            releases
-                .iter()
-                .filter_map(|guarded| match guarded.as_ref() {
-                    DeserializeGuard(Ok(release)) => release.status.as_ref(),
-                    DeserializeGuard(Err(_)) => None,
-                }),
-        );
+        let unwritten = BlueGreenReleaseStatus::default();
+        let statuses = releases
+            .iter()
+            .filter_map(|guarded| match guarded.as_ref() {
+                DeserializeGuard(Ok(release)) => {
+                    Some(release.status.as_ref().unwrap_or(&unwritten))
+                }
+                DeserializeGuard(Err(_)) => None,
+            });
+        metrics.census(statuses);
     }
 
     pub(super) fn beat(&self) {

@@ -10,14 +10,11 @@ pub trait CloudProvider: Send + Sync + 'static {
     /// A region of the cloud.
     type Cloud: Cloud;
 
-    /// The cloud of a region; of the controller's own, where none is named.
+    /// The cloud of a region; of the controller's own, where none is named. Talks to nobody.
     ///
     /// # Errors
-    /// When there are no credentials, or no such region.
-    fn cloud(
-        &self,
-        region: Option<&str>,
-    ) -> impl Future<Output = Result<Arc<Self::Cloud>, Error>> + Send;
+    /// When no region is known.
+    fn cloud(&self, region: Option<&str>) -> Result<Arc<Self::Cloud>, Error>;
 
     /// The private addresses of instances, by id. An instance that has none is left out.
     ///

@@ -146,7 +146,7 @@ impl Cloud for FakeCloud {
 impl CloudProvider for FakeCloud {
     type Cloud = Self;
 
-    async fn cloud(&self, _: Option<&str>) -> Result<Arc<Self>, Error> {
+    fn cloud(&self, _: Option<&str>) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(self.clone()))
     }
 

@@ -11,8 +11,8 @@ const API_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a pass failed. It is tried again, later each time.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The API server could not be asked, or refused. kube's errors print their cause themselves,
-    /// so this is not a `#[source]`: it would be printed twice.
+    /// The API server could not be asked, or refused. This is not a `#[source]`: its words and
+    /// those of its causes are in the text already.
     #[error("{verb} failed: {}", said(error))]
     Api {
         /// What was asked.
@@ -55,8 +55,23 @@ impl Error {
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
+        other => with_causes(other),
     }
+}
+
+/// An error with its causes, each once: some errors print their cause themselves, and the lowest
+/// one, as in "connection refused", is what helps.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Makes one call to the API server, within the timeout.

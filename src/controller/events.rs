@@ -4,6 +4,8 @@
 //! the first within six minutes, and keeps the first's note. So what makes an event different is
 //! in its action: the revision, or the first of the targets that it is about.
 
+use std::fmt::Display;
+
 use crate::api::{BlueGreenReleaseStatus, HistoryEntry, Outcome, Phase, StopHow, TargetStatus};
 
 /// How many targets a note lists by name. A note may have 1 kB.
@@ -43,6 +45,16 @@ pub fn notices(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Ve
     notices.extend(targets(old, new));
     notices.extend(ended(old, new));
     notices
+}
+
+/// An object that this version does not understand.
+pub(super) fn not_understood(generation: i64, error: &impl Display) -> Notice {
+    notice(
+        Severity::Warning,
+        "NotUnderstood",
+        format!("Generation{generation}"),
+        format!("the release is left alone until it is corrected: {error}"),
+    )
 }
 
 fn phase(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {

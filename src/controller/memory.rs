@@ -7,9 +7,11 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::backoff::backoff;
 use crate::{
@@ -28,14 +30,23 @@ struct Entry {
     rest: Option<Rest>,
     effect: Option<EffectFailure>,
     failures: u32,
+    effects: u32,
 }
 
-/// Nothing can be true before `until`, as long as the object looks like `face`.
+/// Nothing can be true before `until`, as long as the object looks like `face`. The instant is
+/// the process's own, so that a wall clock that is set back does not make a rest longer.
 #[derive(Debug)]
 struct Rest {
-    until: Time,
+    until: Instant,
     face: Face,
 }
+
+/// So many effects may follow each other without a rest. A batch needs a handful.
+const EFFECTS_IN_A_ROW: u32 = 20;
+
+/// The wait after each effect beyond that: a planner that never rests must not become a loop that
+/// uses up the account's request limits.
+const BETWEEN_EFFECTS: Duration = Duration::from_secs(1);
 
 /// All of an object that a decision can depend on. Labels and managed fields are not in it.
 #[derive(Debug, PartialEq)]
@@ -61,17 +72,13 @@ impl Face {
 }
 
 impl Memory {
-    /// Until when nothing can be true for this object: a wake-up before then that shows nothing
+    /// For how long nothing can be true for this object: a wake-up before then that shows nothing
     /// new, as the one that our own status write causes, is to be ignored.
-    pub(super) fn rests_until(
-        &self,
-        uid: &str,
-        object: &BlueGreenRelease,
-        now: Time,
-    ) -> Option<Time> {
+    pub(super) fn rest(&self, uid: &str, object: &BlueGreenRelease) -> Option<Duration> {
         let objects = self.lock();
         let rest = objects.get(uid)?.rest.as_ref()?;
-        (now < rest.until && rest.face == Face::of(object)).then_some(rest.until)
+        let left = rest.until.saturating_duration_since(Instant::now());
+        (!left.is_zero() && rest.face == Face::of(object)).then_some(left)
     }
 
     /// A pass begins: until it ends well, every wake-up counts.
@@ -79,16 +86,34 @@ impl Memory {
         self.lock().entry(uid.to_owned()).or_default().rest = None;
     }
 
-    /// A pass ended well, and nothing can be true before `until`.
-    pub(super) fn end(&self, uid: &str, face: Face, until: Time) {
+    /// A pass ended well, and nothing can be true for this long.
+    pub(super) fn end(&self, uid: &str, face: Face, rest: Duration) {
         let mut objects = self.lock();
         let entry = objects.entry(uid.to_owned()).or_default();
         entry.failures = 0;
-        entry.rest = Some(Rest { until, face });
+        entry.effects = 0;
+        entry.rest = Some(Rest {
+            until: Instant::now() + rest,
+            face,
+        });
+    }
+
+    /// A pass ended with an effect. Says how long to wait before the next: not at all, in every
+    /// plan that makes sense.
+    pub(super) fn acted(&self, uid: &str) -> Duration {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.failures = 0;
+        entry.effects = entry.effects.saturating_add(1);
+        if entry.effects > EFFECTS_IN_A_ROW {
+            BETWEEN_EFFECTS
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// A pass failed, or its decision was dropped. Says how long to wait before the next.
-    pub(super) fn failed(&self, uid: &str) -> std::time::Duration {
+    pub(super) fn failed(&self, uid: &str) -> Duration {
         let mut objects = self.lock();
         let entry = objects.entry(uid.to_owned()).or_default();
         entry.rest = None;

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::{Metrics, Notice, Severity};
-use crate::api::BlueGreenRelease;
 
 /// How many events may wait. A release makes some ten events in its whole life.
 const WAITING: usize = 1000;
@@ -49,7 +48,7 @@ pub(super) fn notebook(metrics: Arc<Metrics>) -> (Notebook, Entries) {
 
 impl Notebook {
     /// Leaves notices about an object. Never waits; drops what does not fit.
-    pub(super) fn note(&self, object: &BlueGreenRelease, notices: Vec<Notice>) {
+    pub(super) fn note(&self, object: &impl Resource<DynamicType = ()>, notices: Vec<Notice>) {
         for notice in notices {
             let mut about = object.object_ref(&());
             // With it in the reference, no two events would ever be about the same object.

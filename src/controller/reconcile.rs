@@ -13,12 +13,12 @@ use super::{
     execute::{Executed, execute},
     memory::Face,
     observe,
-    report::{Reported, report},
+    report::{self, Reported, report},
 };
 
-/// How long to wait for an object that this version does not understand to be changed. A change
-/// wakes the loop; this is only for a wake-up that got lost.
-const INVALID: Duration = Duration::from_secs(600);
+/// How long an object is left alone at the most. A change wakes the loop and the planner says when
+/// to look; this is for a wake-up that got lost.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// Makes one pass over a release.
 ///
@@ -32,9 +32,9 @@ async fn pass<W: World>(
     let uid = cached.uid().ok_or(Error::Incomplete("uid"))?;
     let namespace = cached.namespace().ok_or(Error::Incomplete("namespace"))?;
     if let DeserializeGuard(Ok(cached)) = cached
-        && let Some(until) = ctx.memory.rests_until(&uid, cached, ctx.now())
+        && let Some(left) = ctx.memory.rest(&uid, cached)
     {
-        return Ok((Outcome::Rested, Some(ctx.until(until))));
+        return Ok((Outcome::Rested, Some(left)));
     }
     ctx.memory.begin(&uid);
 
@@ -43,8 +43,8 @@ async fn pass<W: World>(
         // The name was given again: the other object has its own wake-up.
         Some(object) if object.uid().as_ref() != Some(&uid) => return Ok(gone(ctx, &uid)),
         Some(DeserializeGuard(Err(error))) => {
-            warn!(release = %cached.name_any(), namespace, %error, "this release is left alone until it is corrected");
-            return Ok((Outcome::Invalid, Some(INVALID)));
+            report::not_understood(ctx, cached, &error);
+            return Ok((Outcome::Invalid, Some(LONGEST_REST)));
         }
         Some(DeserializeGuard(Ok(object))) => object,
     };
@@ -67,13 +67,14 @@ async fn pass<W: World>(
             return Ok((Outcome::Stopped, None));
         }
         return match execute(ctx, &object, &seen, step).await? {
-            Executed::Done => Ok((Outcome::Acted, Some(Duration::ZERO))),
+            Executed::Done => Ok((Outcome::Acted, Some(ctx.memory.acted(&uid)))),
             Executed::StartOver => Ok((Outcome::Conflict, Some(ctx.memory.failed(&uid)))),
             Executed::Gone => Ok(gone(ctx, &uid)),
         };
     }
-    ctx.memory.end(&uid, Face::of(&object), decision.look_at);
-    Ok((Outcome::Waited, Some(ctx.until(decision.look_at))))
+    let rest = ctx.until(decision.look_at).min(LONGEST_REST);
+    ctx.memory.end(&uid, Face::of(&object), rest);
+    Ok((Outcome::Waited, Some(rest)))
 }
 
 fn gone<W>(ctx: &Ctx<W>, uid: &str) -> (Outcome, Option<Duration>) {

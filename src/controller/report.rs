@@ -1,16 +1,17 @@
 //! Writes the status, with the intent in it, before anything is done.
 
-use kube::{Api, ResourceExt, api::PostParams};
-use tracing::info;
+use kube::{Api, Resource, ResourceExt, api::PostParams, core::error_boundary::InvalidObject};
+use tracing::{info, warn};
 
 use super::{
     Ctx, World,
+    context::Guarded,
     error::{Error, call},
-    events::notices,
+    events::{self, notices},
 };
 use crate::{
     api::{BlueGreenRelease, BlueGreenReleaseStatus},
-    plan::Decision,
+    plan::{Decision, Step},
 };
 
 /// The one name under which the controller writes.
@@ -30,8 +31,9 @@ pub(super) enum Reported {
 ///
 /// The write replaces the whole status and carries the resourceVersion of that read. A patch
 /// without it would be accepted over a status that the planner has never seen, and so would a
-/// second try after reading a newer one. Nothing is written where nothing differs: each write
-/// wakes the loop.
+/// second try after reading a newer one. Nothing is written where nothing differs, since each
+/// write wakes the loop; before an effect on AWS it is written all the same, because only the
+/// server's answer shows that nobody has taken another decision since.
 ///
 /// # Errors
 /// When the server failed, or its answer was lost: the status may have been written. Either way
@@ -43,7 +45,7 @@ pub(super) async fn report<W: World>(
 ) -> Result<Reported, Error> {
     let unwritten = BlueGreenReleaseStatus::default();
     let old = object.status.as_ref().unwrap_or(&unwritten);
-    if *old == decision.status {
+    if *old == decision.status && !needs_fence(decision) {
         return Ok(Reported::Landed(Box::new(object)));
     }
     let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
@@ -64,6 +66,29 @@ pub(super) async fn report<W: World>(
             Some(_) | None => Err(error),
         },
     }
+}
+
+/// Whether an effect follows that cannot be fenced itself. The finalizer's patch can: it tests the
+/// resourceVersion.
+fn needs_fence(decision: &Decision) -> bool {
+    match &decision.step {
+        None | Some(Step::AddFinalizer | Step::RemoveFinalizer) => false,
+        Some(
+            Step::Register { .. }
+            | Step::Deregister { .. }
+            | Step::Send(_)
+            | Step::Terminate { .. },
+        ) => true,
+    }
+}
+
+/// Tells of an object that this version does not understand. It has no status that could say so.
+pub(super) fn not_understood<W>(ctx: &Ctx<W>, object: &Guarded, error: &InvalidObject) {
+    let namespace = object.namespace();
+    warn!(release = %object.name_any(), namespace, %error, "this release is left alone until it is corrected");
+    let generation = object.meta().generation.unwrap_or(0);
+    ctx.notebook
+        .note(object, vec![events::not_understood(generation, error)]);
 }
 
 async fn replace(

@@ -169,8 +169,11 @@ async fn control(arguments: Run) -> Result<(), Failure> {
     Ok(run(parts, shutdown).await?)
 }
 
+/// kube logs each failed request as it fails; this program does so where it deals with it.
+const LOGGED: &str = "info,kube_client::client::builder=off";
+
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

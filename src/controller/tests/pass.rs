@@ -8,12 +8,15 @@ use serde_json::json;
 
 use super::{
     Harness, after, note,
-    planner::{acts_once, panics, tells_what_is_known, tries_again},
+    planner::{acts_once, panics, repeats, tells_what_is_known, tries_again},
     reconcile,
     server::{Fault, UID},
     take_journal,
 };
-use crate::{controller::reconcile::error_policy, plan::FailureKind};
+use crate::{
+    controller::reconcile::error_policy,
+    plan::{self, FailureKind, TargetId},
+};
 
 const READS: [&str; 4] = ["GET /shop", "instances", "target_group", "target_health"];
 
@@ -81,6 +84,14 @@ async fn a_status_that_is_the_same_is_not_written() {
     let action = harness.pass().await.unwrap();
     assert_eq!(take_journal(), with_reads(&["decide"]));
     assert_eq!(action, after(Duration::from_secs(300)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_an_effect_even_the_same_status_is_written_as_a_fence() {
+    let harness = Harness::new(repeats);
+    harness.server.fault(Method::PUT, Fault::WriteBefore);
+    harness.pass().await.unwrap();
+    assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,4 +317,48 @@ async fn failures_of_the_api_server_wait_longer_each_time_and_a_good_pass_resets
     }
     harness.pass().await.unwrap();
     assert_eq!(harness.ctx.memory.failed(UID), wait(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_and_probes_are_read_as_the_planner_needs_them() {
+    let mut harness = Harness::new(tells_what_is_known);
+    let ctx = Arc::get_mut(&mut harness.ctx).unwrap();
+    ctx.planner.needs = |_, _, _| plan::Needs {
+        commands: vec!["op-start".to_owned(), "op-unknown".to_owned()],
+        probes: vec![TargetId {
+            id: "i-1".to_owned(),
+            port: 8080,
+        }],
+    };
+    harness.server.edit(|object| {
+        object["spec"]["drain"] = json!({ "inFlight": { "http": {
+            "port": 9090, "path": "/drain", "inFlight": "body.a", "served": "body.b",
+        } } });
+        object["status"] = json!({ "targets": [{
+            "revision": 1, "id": "i-1", "port": 8080, "color": "Green",
+            "process": { "operation": "op-start", "step": "Start", "requestedAt": "2027-01-15T08:00:00Z" },
+        }] });
+    });
+    harness.pass().await.unwrap();
+    let journal = take_journal();
+    for entry in [
+        "command op-start since 2027-01-15T08:00:00.000Z",
+        "command op-unknown since 1970-01-01T00:00:00.000Z",
+        "addresses",
+        "probe 127.0.0.1:9090",
+    ] {
+        assert!(
+            journal.iter().any(|e| e == entry),
+            "{entry} is not in {journal:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_planner_that_never_rests_is_slowed_down() {
+    let harness = Harness::new(tries_again);
+    for _ in 0..20 {
+        assert_eq!(harness.pass().await.unwrap(), after(Duration::ZERO));
+    }
+    assert_eq!(harness.pass().await.unwrap(), after(Duration::from_secs(1)));
 }

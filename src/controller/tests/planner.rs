@@ -70,6 +70,18 @@ pub(super) fn tries_again(
     decision
 }
 
+/// Makes an effect without a word of it in status, as no plan should.
+pub(super) fn repeats(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    observation: &Observation,
+    now: Time,
+) -> Decision {
+    let mut decision = acts_once(release, status, observation, now);
+    decision.status = status.clone();
+    decision
+}
+
 /// Says in status whether the fleet and the group could be read.
 pub(super) fn tells_what_is_known(
     _: &Release,

@@ -103,6 +103,18 @@ async fn one_change_makes_one_effect_and_then_it_rests() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_transition_is_published_and_a_failure_of_that_fails_nothing() {
+    let server = Server::with_release();
+    server.fault(Method::POST, Fault::Refuse(500));
+    let running = Running::start(server, None);
+    running.until_effect().await;
+    running.until(|_| entries("Event ") > 0).await;
+    assert_eq!(entries("Event Draining Revision0"), 1);
+    assert_eq!(entries("deregister"), 1);
+    running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_by_others_is_seen_at_once() {
     let running = Running::start(Server::with_release(), None);
     running.until_effect().await;
@@ -122,6 +134,9 @@ async fn a_release_that_cannot_be_understood_does_not_stall_the_others() {
     server.add_broken();
     let running = Running::start(server, None);
     running.until_effect().await;
+    running
+        .until(|_| entries("Event NotUnderstood Generation1") == 1)
+        .await;
     running.end().await.unwrap();
 }
 

@@ -155,10 +155,13 @@ impl Server {
         let path = head.uri.path().to_owned();
         let query = head.uri.query().unwrap_or_default().to_owned();
         if path.ends_with("/events") {
-            return Ok(respond(
-                StatusCode::CREATED,
-                &serde_json::from_slice(&body)?,
-            ));
+            let event: Value = serde_json::from_slice(&body)?;
+            let word = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+            note(format!("Event {} {}", word("reason"), word("action")));
+            return Ok(match self.take_fault(&head.method) {
+                Some(_) => refuse(500, "no events today"),
+                None => respond(StatusCode::CREATED, &event),
+            });
         }
         if query.contains("watch=") {
             return Ok(self.watch());

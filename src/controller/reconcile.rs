@@ -20,6 +20,11 @@ use super::{
 /// to look; this is for a wake-up that got lost.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
+/// How long an object is left alone at the least when there was nothing to do. A plan that says
+/// "look again now" without doing anything must not become a loop without end, and nothing in AWS
+/// changes faster than this.
+const SHORTEST_REST: Duration = Duration::from_millis(50);
+
 /// Makes one pass over a release.
 ///
 /// There is at most one effect in it. After an effect the object is queued again at once instead
@@ -72,7 +77,9 @@ async fn pass<W: World>(
             Executed::Gone => Ok(gone(ctx, &uid)),
         };
     }
-    let rest = ctx.until(decision.look_at).min(LONGEST_REST);
+    let rest = ctx
+        .until(decision.look_at)
+        .clamp(SHORTEST_REST, LONGEST_REST);
     ctx.memory.end(&uid, Face::of(&object), rest);
     Ok((Outcome::Waited, Some(rest)))
 }

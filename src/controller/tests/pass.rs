@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Harness, after, note,
-    planner::{acts_once, panics, repeats, tells_what_is_known, tries_again},
+    planner::{acts_once, is_restless, panics, repeats, tells_what_is_known, tries_again},
     reconcile,
     server::{Fault, UID},
     take_journal,
@@ -352,6 +352,13 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
             "{entry} is not in {journal:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_planner_that_does_nothing_is_not_asked_without_a_pause() {
+    let harness = Harness::new(is_restless);
+    let action = harness.pass().await.unwrap();
+    assert_eq!(action, after(Duration::from_millis(50)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,6 +82,16 @@ pub(super) fn repeats(
     decision
 }
 
+/// Has nothing to do, and wants to look again at once.
+pub(super) fn is_restless(
+    _: &Release,
+    status: &BlueGreenReleaseStatus,
+    _: &Observation,
+    now: Time,
+) -> Decision {
+    decision(status.clone(), None, now)
+}
+
 /// Says in status whether the fleet and the group could be read.
 pub(super) fn tells_what_is_known(
     _: &Release,

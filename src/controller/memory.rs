@@ -5,7 +5,9 @@
 //! with each failure would make every write wake the next.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,7 +17,7 @@ use tokio::time::Instant;
 
 use super::backoff::backoff;
 use crate::{
-    api::{BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, Time},
+    api::{BlueGreenRelease, FINALIZER, Time},
     plan::{EffectFailure, Failure},
 };
 
@@ -48,26 +50,42 @@ const EFFECTS_IN_A_ROW: u32 = 20;
 /// uses up the account's request limits.
 const BETWEEN_EFFECTS: Duration = Duration::from_secs(1);
 
-/// All of an object that a decision can depend on. Labels and managed fields are not in it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Face {
-    generation: Option<i64>,
-    deleting: bool,
-    finalizer: bool,
-    annotations: BTreeMap<String, String>,
-    status: BlueGreenReleaseStatus,
-}
+/// A digest of all of an object that a decision can depend on. Labels and managed fields are not
+/// in it. The object itself would double what the cache takes; two faces that are the same by
+/// chance would cost a wait until the planner wanted to look anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Face(u64);
 
 impl Face {
     /// An object's face.
     pub(super) fn of(object: &BlueGreenRelease) -> Self {
-        Self {
-            generation: object.metadata.generation,
-            deleting: object.metadata.deletion_timestamp.is_some(),
-            finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-            annotations: object.annotations().clone(),
-            status: object.status.clone().unwrap_or_default(),
-        }
+        let mut digest = Digest::default();
+        let metadata = &object.metadata;
+        metadata.generation.hash(&mut digest.0);
+        metadata.deletion_timestamp.is_some().hash(&mut digest.0);
+        object
+            .finalizers()
+            .iter()
+            .any(|name| name == FINALIZER)
+            .hash(&mut digest.0);
+        object.annotations().hash(&mut digest.0);
+        serde_json::to_writer(&mut digest, &object.status)
+            .expect("a status that was read from JSON can be written as JSON");
+        Self(digest.0.finish())
+    }
+}
+
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl io::Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mounts the loop, the web server and the publisher, and ends them in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures::{StreamExt, pin_mut};
 use kube::{
@@ -100,7 +100,7 @@ pub async fn run<W: World>(parts: Parts<W>, shutdown: CancellationToken) -> Resu
     });
     let result = tokio::select! {
         result = work(ctx, &server, &options, &standing) => result,
-        ended = &mut web => ended.unwrap_or(Ok(())).map_err(StartError::Web),
+        ended = &mut web => ended.map_err(io::Error::other).flatten().map_err(StartError::Web),
     };
     // The notebook's other ends are gone with the passes, so the publisher ends when it is empty.
     if timeout(LAST_WORDS, publisher).await.is_err() {
@@ -117,7 +117,7 @@ async fn serve(
     listener: Option<TcpListener>,
     state: web::State,
     stop: CancellationToken,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     match listener {
         Some(listener) => web::serve(listener, state, stop.cancelled_owned()).await,
         None => {

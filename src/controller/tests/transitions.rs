@@ -1,14 +1,19 @@
 //! What a change of status is worth: Events and metrics.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use kube::{Client, runtime::events::Recorder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 
+use super::{server::Server, take_journal};
 use crate::{
-    api::BlueGreenReleaseStatus,
+    api::{BlueGreenRelease, BlueGreenReleaseStatus},
     cloud,
-    controller::{Metrics, Severity, notices},
+    controller::{
+        Metrics, Severity, notices,
+        publisher::{notebook, publish},
+    },
     plan::FailureKind,
 };
 
@@ -208,4 +213,37 @@ fn a_throttled_request_is_counted_as_such() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_true_repetition_is_taken_for_one() {
+    take_journal();
+    let server = Server::with_release();
+    let metrics = Arc::new(Metrics::default());
+    let (notebook, entries) = notebook(Arc::clone(&metrics));
+    let leave = |phase: &str, revision: u64| {
+        let old = status(json!({}));
+        let new = status(json!({ "phase": phase, "revision": revision }));
+        let object: BlueGreenRelease = serde_json::from_value(server.object()).unwrap();
+        notebook.note(&object, notices(&old, &new));
+        server
+            .edit(|object| object["metadata"]["labels"] = json!({ "write": revision.to_string() }));
+    };
+    leave("Draining", 1);
+    leave("Draining", 1);
+    leave("Stopping", 1);
+    leave("Draining", 2);
+    drop(notebook);
+    let recorder = Recorder::new(Client::new(server.service(), "games"), "test".into());
+    publish(recorder, entries, metrics).await;
+    let journal = take_journal();
+    let events: Vec<_> = journal.iter().filter(|e| e.starts_with("Event")).collect();
+    assert_eq!(
+        events,
+        [
+            "Event Draining Revision1",
+            "Event Stopping Revision1",
+            "Event Draining Revision2"
+        ]
+    );
 }

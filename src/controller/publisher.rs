@@ -50,9 +50,7 @@ impl Notebook {
     /// Leaves notices about an object. Never waits; drops what does not fit.
     pub(super) fn note(&self, object: &impl Resource<DynamicType = ()>, notices: Vec<Notice>) {
         for notice in notices {
-            let mut about = object.object_ref(&());
-            // With it in the reference, no two events would ever be about the same object.
-            about.resource_version = None;
+            let about = object.object_ref(&());
             if self.entries.try_send(Entry { about, notice }).is_err() {
                 self.metrics.event_dropped();
             }

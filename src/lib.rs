@@ -5,4 +5,6 @@
 
 pub mod api;
 pub mod cloud;
+pub mod controller;
 pub mod plan;
+pub mod web;

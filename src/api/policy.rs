@@ -101,13 +101,14 @@ impl JsonSchema for MaxUnavailable {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // The limits hold for the integer and the pattern for the string: JSON Schema ignores a
+        // keyword that is not for the type of the value. A CEL rule would have to ask for
+        // `type(self)`, which not every evaluator of these rules knows.
         json_schema!({
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
-            "x-kubernetes-validations": [{
-                "rule": "type(self) == int ? self >= 1 && self <= 500 : self.matches('^([1-9][0-9]{0,2}|([1-9][0-9]?|100)%)$')",
-                "message": "maxUnavailable is a count from 1 to 500, or a share from 1% to 100%"
-            }]
+            "minimum": 1,
+            "maximum": 500,
+            "pattern": "^([1-9][0-9]?|[1-4][0-9]{2}|500|([1-9][0-9]?|100)%)$"
         })
     }
 }

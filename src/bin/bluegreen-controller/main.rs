@@ -1,0 +1,205 @@
+//! The controller as a process: arguments, logs, signals. Everything else is in the library.
+
+mod aws;
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use bluegreen::{
+    api::crd,
+    controller::{
+        HttpProbes, Metrics, Options, Outside, Parts, Planner, StartError, SystemClock,
+        client_config, connect, run,
+    },
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+/// Replaces the version of applications on EC2 behind an Elastic Load Balancer with zero dropped
+/// requests, as BlueGreenRelease objects in Kubernetes say.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controller. This is the default.
+    Run(Run),
+    /// Print the CustomResourceDefinition.
+    Crd,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Work on the releases of this namespace only. Default: all namespaces.
+    #[arg(long, env = "BLUEGREEN_NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, env = "BLUEGREEN_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+
+    /// How many releases are worked on at the same time.
+    #[arg(long, env = "BLUEGREEN_CONCURRENCY", default_value_t = Options::default().concurrency, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: u16,
+
+    /// The AWS region of releases that name none. Default: where the AWS tools look for it.
+    #[arg(long, env = "AWS_REGION")]
+    region: Option<String>,
+
+    /// A URL that is used in place of AWS's endpoints, for every service and region.
+    #[arg(long, env = "AWS_ENDPOINT_URL")]
+    endpoint_url: Option<String>,
+
+    /// How logs are written. RUST_LOG says what is logged; default: info.
+    #[arg(long, env = "BLUEGREEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// The name of this instance in Kubernetes Events.
+    #[arg(long, env = "POD_NAME")]
+    instance: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+
+    #[error("cannot listen on {address}: {error}; choose another address with --listen")]
+    Listen {
+        address: SocketAddr,
+        error: std::io::Error,
+    },
+
+    #[error("cannot catch signals: {0}")]
+    Signals(std::io::Error),
+}
+
+fn main() -> ExitCode {
+    // First of all: whoever makes a TLS connection before this gets a provider by chance.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("a TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Crd) => {
+            print!("{}", crd::yaml());
+            ExitCode::SUCCESS
+        }
+        Some(Command::Run(run)) => start(run),
+        None => start(arguments.run),
+    }
+}
+
+fn start(arguments: Run) -> ExitCode {
+    log(arguments.log_format);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(control(arguments)) {
+        Ok(()) => {
+            info!("ended");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            error!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn control(arguments: Run) -> Result<(), Failure> {
+    let shutdown = CancellationToken::new();
+    end_on_signals(&shutdown)?;
+    let config = client_config().await?;
+    let server = config.cluster_url.to_string();
+    let client = connect(config)?;
+    let address = arguments.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Listen { address, error })?;
+    let metrics = Arc::new(Metrics::default());
+    let world = Outside {
+        clouds: aws::NoClouds,
+        clock: SystemClock,
+        probe: HttpProbes::default(),
+    };
+    let options = Options {
+        namespace: arguments.namespace,
+        concurrency: arguments.concurrency,
+        instance: arguments.instance,
+        ..Options::default()
+    };
+    let parts = Parts {
+        client,
+        server,
+        world,
+        planner: Planner::default(),
+        options,
+        metrics,
+        listener: Some(listener),
+    };
+    Ok(run(parts, shutdown).await?)
+}
+
+/// kube logs each failed request as it fails; this program does so where it deals with it.
+const LOGGED: &str = "info,kube_client::client::builder=off";
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// The first SIGTERM or SIGINT ends the controller in order, the second at once.
+fn end_on_signals(shutdown: &CancellationToken) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                std::process::exit(130);
+            }
+            info!("shutting down; a second signal ends this at once");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Why a pass failed. "Not yet" and "somebody was faster" are not failures and are not here.
+
+use std::{future::Future, time::Duration};
+
+use kube::core::Status;
+
+/// How long a call to the API server may take. A server answers in milliseconds; one that takes
+/// longer than this is in trouble, and the answer would be of no use to the decision any more.
+const API_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a pass failed. It is tried again, later each time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The API server could not be asked, or refused. This is not a `#[source]`: its words and
+    /// those of its causes are in the text already.
+    #[error("{verb} failed: {}", said(error))]
+    Api {
+        /// What was asked.
+        verb: &'static str,
+        /// What it said.
+        error: Box<kube::Error>,
+    },
+
+    /// The API server did not answer. A write may have happened.
+    #[error("{verb} was not answered within {} s; is the API server overloaded?", API_TIMEOUT.as_secs())]
+    NoAnswer {
+        /// What was asked.
+        verb: &'static str,
+    },
+
+    /// An object lacks what the API server gives to every object.
+    #[error("the API server sent an object without {0}")]
+    Incomplete(&'static str),
+
+    /// The code has an error. One release must not take the others with it.
+    #[error("a reconcile panicked; the panic message is in the log above: please report it")]
+    Panicked,
+}
+
+impl Error {
+    /// What the API server said, if it said anything.
+    pub(super) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Api { error, .. } => match error.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::NoAnswer { .. } | Self::Incomplete(_) | Self::Panicked => None,
+        }
+    }
+}
+
+/// What a person should read: the server's own words where there are any. kube would print the
+/// whole answer after them.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => with_causes(other),
+    }
+}
+
+/// An error with its causes, each once: some errors print their cause themselves, and the lowest
+/// one, as in "connection refused", is what helps.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Makes one call to the API server, within the timeout.
+pub(super) async fn call<T>(
+    verb: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(API_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Api {
+            verb,
+            error: Box::new(error),
+        }),
+        Err(_) => Err(Error::NoAnswer { verb }),
+    }
+}

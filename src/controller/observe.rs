@@ -1,0 +1,247 @@
+//! Reads, and only reads. What fails becomes [`Reading::Unknown`]; it is the planner that decides
+//! what can be done without it.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use futures::{
+    future::{join_all, join4},
+    stream::{self, StreamExt},
+};
+use kube::{Api, ResourceExt};
+
+use super::{
+    CloudProvider, Ctx, Probe, World,
+    context::Guarded,
+    error::{Error, call},
+};
+use crate::{
+    api::{BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, TargetGroupRef, Time},
+    cloud::{self, Cloud, TargetGroupArn},
+    plan::{
+        CommandState, Failure, FailureKind, Group, Instance, Observation, ProbeReading, Reading,
+        Release, TargetId,
+    },
+};
+
+/// How many probes are asked at the same time. They go to the application's own hosts.
+const PROBES_AT_ONCE: usize = 16;
+
+/// What a pass saw, and what it needs to act on it.
+pub(super) struct Seen<C> {
+    /// The object, for the planner.
+    pub(super) release: Release,
+    /// Everything else, for the planner.
+    pub(super) observation: Observation,
+    /// The cloud that was read.
+    pub(super) cloud: Result<Arc<C>, cloud::Error>,
+    /// The target groups' ARNs, in the order of the spec, where they are known.
+    pub(super) groups: Vec<Option<TargetGroupArn>>,
+}
+
+/// Reads the object from the API server: without a resourceVersion in the request, the answer is
+/// the newest there is. The cache may be older than our own last write, and a decision made from
+/// it would be made for a world that is gone.
+pub(super) async fn object<W: World>(
+    ctx: &Ctx<W>,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Guarded>, Error> {
+    let api: Api<Guarded> = Api::namespaced(ctx.client.clone(), namespace);
+    call("reading the release", api.get_opt(name)).await
+}
+
+/// Reads all that the planner needs, at the same time.
+pub(super) async fn world<W: World>(
+    ctx: &Ctx<W>,
+    object: &BlueGreenRelease,
+) -> Result<Seen<<W::Clouds as CloudProvider>::Cloud>, Error> {
+    let release = release(object)?;
+    let unwritten = BlueGreenReleaseStatus::default();
+    let status = object.status.as_ref().unwrap_or(&unwritten);
+    let region = release.spec.aws.region.as_deref();
+    let cloud = ctx.world.clouds().cloud(region);
+    let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
+    let (fleet, groups, commands, probes) = join4(
+        fleet(&cloud, &release),
+        join_all(
+            release
+                .spec
+                .traffic
+                .registration
+                .target_groups
+                .iter()
+                .map(|reference| group(&cloud, reference)),
+        ),
+        commands(&cloud, status, &needs.commands),
+        probes(ctx, &release, &needs.probes),
+    )
+    .await;
+    let (groups, arns) = groups.into_iter().unzip();
+    let last_effect = ctx.memory.last_effect(&release.uid);
+    Ok(Seen {
+        release,
+        observation: Observation {
+            fleet,
+            groups,
+            commands,
+            probes,
+            last_effect,
+        },
+        cloud,
+        groups: arns,
+    })
+}
+
+fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
+    Ok(Release {
+        uid: object.uid().ok_or(Error::Incomplete("uid"))?,
+        generation: object
+            .metadata
+            .generation
+            .ok_or(Error::Incomplete("generation"))?,
+        spec: object.spec.clone(),
+        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+    })
+}
+
+async fn fleet<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    release: &Release,
+) -> Reading<Vec<Instance>> {
+    let fleet = &release.spec.fleet;
+    let (selector, version_tag) = match (&fleet.hosts, &fleet.existing) {
+        (Some(hosts), _) => (&hosts.selector, None),
+        (None, Some(existing)) => (&existing.selector, Some(existing.version_tag.as_str())),
+        (None, None) => {
+            return Reading::Unknown(Failure {
+                kind: FailureKind::Rejected,
+                message: "the release has no fleet; give spec.fleet.hosts or spec.fleet.existing"
+                    .to_owned(),
+            });
+        }
+    };
+    let read = async {
+        let cloud = cloud.as_ref().map_err(Clone::clone)?;
+        cloud.instances(selector, version_tag).await
+    };
+    reading(read.await)
+}
+
+async fn group<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    reference: &TargetGroupRef,
+) -> (Reading<Group>, Option<TargetGroupArn>) {
+    let mut arn = None;
+    let read = async {
+        let cloud = cloud.as_ref().map_err(Clone::clone)?;
+        let found = cloud.target_group(reference).await?;
+        arn = Some(found.arn.clone());
+        let targets = cloud.target_health(&found.arn).await?;
+        Ok(Group {
+            name: found.name,
+            load_balancer: found.load_balancer,
+            instance_targets: found.instance_targets,
+            in_use: found.in_use,
+            delay: found.delay,
+            health_interval: found.health_interval,
+            targets,
+        })
+    };
+    let read: Result<Group, cloud::Error> = read.await;
+    (reading(read), arn)
+}
+
+async fn commands<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    status: &BlueGreenReleaseStatus,
+    operations: &[String],
+) -> BTreeMap<String, Reading<CommandState>> {
+    let reads = operations.iter().map(async |operation| {
+        let read = async {
+            let cloud = cloud.as_ref().map_err(Clone::clone)?;
+            cloud.command(operation, sent_at(status, operation)).await
+        };
+        (operation.clone(), reading(read.await))
+    });
+    join_all(reads).await.into_iter().collect()
+}
+
+/// When a command was intended for the first time: it cannot have been sent before.
+fn sent_at(status: &BlueGreenReleaseStatus, operation: &str) -> Time {
+    let processes = status
+        .targets
+        .iter()
+        .filter_map(|target| target.process.as_ref());
+    let requested = processes
+        .filter(|process| process.operation == operation)
+        .map(|process| process.requested_at);
+    let intended = status
+        .intent
+        .iter()
+        .filter(|intent| intent.id == operation)
+        .map(|intent| intent.at);
+    requested
+        .chain(intended)
+        .min()
+        .unwrap_or(Time::from_millis(0))
+}
+
+async fn probes<W: World>(
+    ctx: &Ctx<W>,
+    release: &Release,
+    targets: &[TargetId],
+) -> BTreeMap<TargetId, Reading<ProbeReading>> {
+    let Some(in_flight) = release
+        .spec
+        .drain
+        .in_flight
+        .as_ref()
+        .filter(|_| !targets.is_empty())
+    else {
+        return BTreeMap::new();
+    };
+    let mut ids: Vec<String> = targets.iter().map(|target| target.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    let region = release.spec.aws.region.as_deref();
+    let addresses = ctx.world.clouds().addresses(region, &ids).await;
+    // Collected first: a stream that holds the closure is not known to be `Send`.
+    let reads: Vec<_> = targets
+        .iter()
+        .map(async |target| {
+            let read = async {
+                let addresses = addresses
+                    .as_ref()
+                    .map_err(|error| Failure::from(error.clone()))?;
+                let address = addresses.get(&target.id).ok_or_else(|| Failure {
+                    kind: FailureKind::NotFound,
+                    message: format!("instance {} has no private address", target.id),
+                })?;
+                let port = in_flight.http.port.unwrap_or(target.port);
+                let at = ctx.now();
+                let probe = ctx.world.probe();
+                let counts = probe
+                    .read(SocketAddr::new(*address, port), &in_flight.http)
+                    .await?;
+                Ok(ProbeReading {
+                    at,
+                    in_flight: counts.in_flight,
+                    served: counts.served,
+                })
+            };
+            (target.clone(), reading::<_, Failure>(read.await))
+        })
+        .collect();
+    stream::iter(reads)
+        .buffer_unordered(PROBES_AT_ONCE)
+        .collect()
+        .await
+}
+
+fn reading<T, E: Into<Failure>>(result: Result<T, E>) -> Reading<T> {
+    match result {
+        Ok(value) => Reading::Known(value),
+        Err(error) => Reading::Unknown(error.into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! One pass: observe, decide, report, execute.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use tracing::{debug, warn};
+
+use super::{
+    Ctx, Outcome, World,
+    context::Guarded,
+    error::Error,
+    execute::{Executed, execute},
+    memory::Face,
+    observe,
+    report::{self, Reported, report},
+};
+
+/// How long an object is left alone at the most. A change wakes the loop and the planner says when
+/// to look; this is for a wake-up that got lost.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+
+/// How long an object is left alone at the least when there was nothing to do. A plan that says
+/// "look again now" without doing anything must not become a loop without end, and nothing in AWS
+/// changes faster than this.
+const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// Makes one pass over a release.
+///
+/// There is at most one effect in it. After an effect the object is queued again at once instead
+/// of looping here: so other releases have their turn under the concurrency bound, a shutdown
+/// takes hold between two effects, and every effect is decided from readings of its own.
+async fn pass<W: World>(
+    cached: &Guarded,
+    ctx: &Ctx<W>,
+) -> Result<(Outcome, Option<Duration>), Error> {
+    let uid = cached.uid().ok_or(Error::Incomplete("uid"))?;
+    let namespace = cached.namespace().ok_or(Error::Incomplete("namespace"))?;
+    if let DeserializeGuard(Ok(cached)) = cached
+        && let Some(left) = ctx.memory.rest(&uid, cached)
+    {
+        return Ok((Outcome::Rested, Some(left)));
+    }
+    ctx.memory.begin(&uid);
+
+    let object = match observe::object(ctx, &namespace, &cached.name_any()).await? {
+        None => return Ok(gone(ctx, &uid)),
+        // The name was given again: the other object has its own wake-up.
+        Some(object) if object.uid().as_ref() != Some(&uid) => return Ok(gone(ctx, &uid)),
+        Some(DeserializeGuard(Err(error))) => {
+            report::not_understood(ctx, cached, &error);
+            return Ok((Outcome::Invalid, Some(LONGEST_REST)));
+        }
+        Some(DeserializeGuard(Ok(object))) => object,
+    };
+    let seen = observe::world(ctx, &object).await?;
+
+    let status = object.status.clone().unwrap_or_default();
+    let decision = (ctx.planner.decide)(&seen.release, &status, &seen.observation, ctx.now());
+
+    if ctx.stopping() {
+        return Ok((Outcome::Stopped, None));
+    }
+    let object = match report(ctx, object, &decision).await? {
+        Reported::Landed(object) => object,
+        Reported::StartOver => return Ok((Outcome::Conflict, Some(ctx.memory.failed(&uid)))),
+        Reported::Gone => return Ok(gone(ctx, &uid)),
+    };
+
+    if let Some(step) = &decision.step {
+        if ctx.stopping() {
+            return Ok((Outcome::Stopped, None));
+        }
+        return match execute(ctx, &object, &seen, step).await? {
+            Executed::Done => Ok((Outcome::Acted, Some(ctx.memory.acted(&uid)))),
+            Executed::StartOver => Ok((Outcome::Conflict, Some(ctx.memory.failed(&uid)))),
+            Executed::Gone => Ok(gone(ctx, &uid)),
+        };
+    }
+    let rest = ctx
+        .until(decision.look_at)
+        .clamp(SHORTEST_REST, LONGEST_REST);
+    ctx.memory.end(&uid, Face::of(&object), rest);
+    Ok((Outcome::Waited, Some(rest)))
+}
+
+fn gone<W>(ctx: &Ctx<W>, uid: &str) -> (Outcome, Option<Duration>) {
+    ctx.memory.forget(uid);
+    (Outcome::Gone, None)
+}
+
+/// What kube calls for each object that is due.
+pub(super) async fn reconcile<W: World>(
+    cached: Arc<Guarded>,
+    ctx: Arc<Ctx<W>>,
+) -> Result<Action, Error> {
+    let started = tokio::time::Instant::now();
+    let result = AssertUnwindSafe(pass(&cached, &ctx)).catch_unwind().await;
+    let result = result.unwrap_or(Err(Error::Panicked));
+    let outcome = result
+        .as_ref()
+        .map_or(Outcome::Failed, |(outcome, _)| *outcome);
+    ctx.metrics.reconciled(outcome, started.elapsed());
+    debug!(release = %cached.name_any(), ?outcome, "pass ended");
+    let (_, again) = result?;
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// What kube calls when [`reconcile`] failed. It is told nothing of successes, so the count of
+/// failures is ours.
+#[expect(clippy::needless_pass_by_value, reason = "kube passes them by value")]
+pub(super) fn error_policy<W: World>(
+    cached: Arc<Guarded>,
+    error: &Error,
+    ctx: Arc<Ctx<W>>,
+) -> Action {
+    let uid = cached.uid().unwrap_or_default();
+    let wait = ctx.memory.failed(&uid);
+    warn!(release = %cached.name_any(), namespace = cached.namespace(), %error, ?wait, "a pass failed and is tried again");
+    Action::requeue(wait)
+}

@@ -1,0 +1,177 @@
+//! A cloud that keeps a journal.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::pending,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use super::note;
+use crate::{
+    api::{Duration, HttpProbe, InstanceSelector, TargetGroupRef, Time},
+    cloud::{Cloud, Error, TargetGroup, TargetGroupArn},
+    controller::{CloudProvider, Counts, Probe},
+    plan::{
+        CommandState, Failure, FailureKind, Health, Instance, InstanceState, LoadBalancerKind,
+        SendCommand, TargetId,
+    },
+};
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct FakeCloud {
+    faults: Arc<Mutex<Faults>>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    effects: VecDeque<Error>,
+    reads: Option<Error>,
+    hang: bool,
+}
+
+impl FakeCloud {
+    /// The next effect fails.
+    pub(super) fn fail_effect(&self, kind: FailureKind, message: &str) {
+        self.faults
+            .lock()
+            .unwrap()
+            .effects
+            .push_back(Error::new(kind, message));
+    }
+
+    /// Every read fails from now on.
+    pub(super) fn fail_reads(&self, kind: FailureKind, message: &str) {
+        self.faults.lock().unwrap().reads = Some(Error::new(kind, message));
+    }
+
+    /// Every read hangs from now on.
+    pub(super) fn hang(&self) {
+        self.faults.lock().unwrap().hang = true;
+    }
+
+    async fn read<T>(&self, verb: &str, value: T) -> Result<T, Error> {
+        note(verb);
+        let (hang, error) = {
+            let faults = self.faults.lock().unwrap();
+            (faults.hang, faults.reads.clone())
+        };
+        if hang {
+            pending::<()>().await;
+        }
+        error.map_or(Ok(value), Err)
+    }
+
+    fn effect(&self, entry: String) -> Result<(), Error> {
+        note(entry);
+        self.faults
+            .lock()
+            .unwrap()
+            .effects
+            .pop_front()
+            .map_or(Ok(()), Err)
+    }
+}
+
+fn listed(targets: &[TargetId]) -> String {
+    targets
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+impl Cloud for FakeCloud {
+    async fn instances(
+        &self,
+        _: &InstanceSelector,
+        _: Option<&str>,
+    ) -> Result<Vec<Instance>, Error> {
+        let instance = Instance {
+            id: "i-1".to_owned(),
+            zone: "eu-west-1a".to_owned(),
+            state: InstanceState::Running,
+            version: None,
+        };
+        self.read("instances", vec![instance]).await
+    }
+
+    async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {
+        let found = TargetGroup {
+            arn: TargetGroupArn(format!("arn:{}", group.name())),
+            name: group.name().to_owned(),
+            load_balancer: LoadBalancerKind::Application,
+            instance_targets: true,
+            in_use: true,
+            delay: Duration::from_secs(300),
+            health_interval: Duration::from_secs(10),
+        };
+        self.read("target_group", found).await
+    }
+
+    async fn target_health(&self, _: &TargetGroupArn) -> Result<BTreeMap<TargetId, Health>, Error> {
+        let target = TargetId {
+            id: "i-1".to_owned(),
+            port: 8080,
+        };
+        self.read("target_health", BTreeMap::from([(target, Health::Healthy)]))
+            .await
+    }
+
+    async fn register(&self, group: &TargetGroupArn, targets: &[TargetId]) -> Result<(), Error> {
+        self.effect(format!("register {group} {}", listed(targets)))
+    }
+
+    async fn deregister(&self, group: &TargetGroupArn, targets: &[TargetId]) -> Result<(), Error> {
+        self.effect(format!("deregister {group} {}", listed(targets)))
+    }
+
+    async fn send(&self, command: &SendCommand) -> Result<(), Error> {
+        self.effect(format!("send {}", command.operation))
+    }
+
+    async fn command(&self, operation: &str, since: Time) -> Result<CommandState, Error> {
+        self.read(
+            &format!("command {operation} since {since}"),
+            CommandState::Absent,
+        )
+        .await
+    }
+
+    async fn terminate(&self, instances: &[String]) -> Result<(), Error> {
+        self.effect(format!("terminate {}", instances.join(" ")))
+    }
+}
+
+impl CloudProvider for FakeCloud {
+    type Cloud = Self;
+
+    fn cloud(&self, _: Option<&str>) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    async fn addresses(
+        &self,
+        _: Option<&str>,
+        ids: &[String],
+    ) -> Result<HashMap<String, IpAddr>, Error> {
+        note("addresses");
+        Ok(ids
+            .iter()
+            .map(|id| (id.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST)))
+            .collect())
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct FakeProbe;
+
+impl Probe for FakeProbe {
+    async fn read(&self, address: SocketAddr, _: &HttpProbe) -> Result<Counts, Failure> {
+        note(format!("probe {address}"));
+        Ok(Counts {
+            in_flight: 0,
+            served: 10,
+        })
+    }
+}

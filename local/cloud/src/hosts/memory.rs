@@ -1,15 +1,23 @@
 //! Hosts without processes: the documents' two verbs become calls of Rust code.
+//!
+//! As on a host with processes, one command at a time works on a unit, and one with a lower fence
+//! than the unit has seen does nothing.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bluegreen_net::Clock;
 use futures::future::{BoxFuture, FutureExt, ready};
+use jiff::Timestamp;
 
 use super::{
     Command, CommandOutput, Halt, Host, Hosts, StartUnit, StopUnit,
-    words::{Started, Stopped},
+    fence::{Fences, Turn},
+    words::{Refused, Started, Stopped},
 };
 use crate::ssm::{START_UNIT, STOP_UNIT};
+
+/// What `BlueGreen-StopUnit` keeps of its execution timeout for itself, next to the grace period.
+const STOP_RESERVE: Duration = Duration::from_secs(30);
 
 /// What a test runs on instances.
 pub trait MemoryHost: Send + Sync + 'static {
@@ -46,12 +54,64 @@ pub trait MemoryHost: Send + Sync + 'static {
 pub struct MemoryHosts {
     clock: Clock,
     inside: Arc<dyn MemoryHost>,
+    fences: Fences,
 }
 
 impl MemoryHosts {
     /// Hosts that call `inside`. The clock measures how long it takes.
     pub fn new(clock: Clock, inside: Arc<dyn MemoryHost>) -> Self {
-        Self { clock, inside }
+        Self {
+            clock,
+            inside,
+            fences: Fences::default(),
+        }
+    }
+
+    async fn start(
+        self,
+        host: Host,
+        parameters: BTreeMap<String, Vec<String>>,
+    ) -> Result<CommandOutput, Refused> {
+        let unit = start_unit(&parameters);
+        let _turn = self
+            .turn(&host, &parameters, &unit.unit, unit.ready_timeout)
+            .await?;
+        let (version, began) = (unit.version.clone(), self.clock.now());
+        let started = self.inside.start(host, unit).await;
+        Ok(started.output(&version, self.since(began)))
+    }
+
+    async fn stop(
+        self,
+        host: Host,
+        parameters: BTreeMap<String, Vec<String>>,
+    ) -> Result<CommandOutput, Refused> {
+        let unit = stop_unit(&parameters);
+        let needed = unit.grace_period + STOP_RESERVE;
+        let _turn = self.turn(&host, &parameters, &unit.unit, needed).await?;
+        let began = self.clock.now();
+        let stopped = self.inside.stop(host, unit).await;
+        Ok(stopped.output(self.since(began)))
+    }
+
+    /// Waits until a command may work on the unit, as long as it will then still have the time
+    /// that it may need.
+    async fn turn(
+        &self,
+        host: &Host,
+        parameters: &BTreeMap<String, Vec<String>>,
+        unit: &str,
+        needed: Duration,
+    ) -> Result<Turn, Refused> {
+        let fence = text(parameters, "fence").parse().unwrap_or(0);
+        let patience = seconds(parameters, "executionTimeout").saturating_sub(needed);
+        self.fences
+            .enter(&self.clock, (&host.id, unit), fence, patience)
+            .await
+    }
+
+    fn since(&self, began: Timestamp) -> Duration {
+        Duration::try_from(self.clock.now().duration_since(began)).unwrap_or_default()
     }
 }
 
@@ -61,31 +121,25 @@ impl Hosts for MemoryHosts {
     }
 
     fn halt(&self, host: Host, how: Halt) -> BoxFuture<'static, ()> {
+        self.fences.halt(&host.id, how);
         self.inside.halt(host, how)
     }
 
     fn run(&self, host: Host, command: Command) -> BoxFuture<'static, CommandOutput> {
-        let clock = self.clock.clone();
-        let began = clock.now();
-        let took = move |clock: &Clock| {
-            Duration::try_from(clock.now().duration_since(began)).unwrap_or_default()
-        };
+        let this = self.clone();
+        let parameters = command.parameters.clone();
         match command.document.as_str() {
-            START_UNIT => {
-                let unit = start_unit(&command.parameters);
-                let version = unit.version.clone();
-                let started = self.inside.start(host, unit);
-                async move { started.await.output(&version, took(&clock)) }.boxed()
-            }
-            STOP_UNIT => {
-                let stopped = self.inside.stop(host, stop_unit(&command.parameters));
-                async move { stopped.await.output(took(&clock)) }.boxed()
-            }
+            START_UNIT => this.start(host, parameters).map(said).boxed(),
+            STOP_UNIT => this.stop(host, parameters).map(said).boxed(),
             _ => self.inside.other(host, command),
         }
     }
 
     fn shutdown(&self) {}
+}
+
+fn said(output: Result<CommandOutput, Refused>) -> CommandOutput {
+    output.unwrap_or_else(|refused| refused.output())
 }
 
 /// Parameters were checked against the document's patterns before a host sees them.

@@ -1,5 +1,6 @@
 //! What runs on instances: real processes, or tasks of a test.
 
+mod fence;
 mod memory;
 mod process;
 pub mod words;

@@ -1,6 +1,7 @@
 //! The last output line and the exit code of the documents that start and stop a unit.
 //!
 //! The documents themselves are shell; these are the same words for hosts that have no shell.
+//! Exit codes that both documents have are in [`Refused`].
 
 use std::time::Duration;
 
@@ -111,6 +112,54 @@ impl Stopped {
                 took.as_secs_f64()
             ),
             stderr: String::new(),
+        }
+    }
+}
+
+/// Why a command did nothing. Both documents end with these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// A command with a higher fence has worked on the unit.
+    Superseded {
+        /// The command's fence.
+        fence: u64,
+        /// The highest that the unit has seen.
+        stored: u64,
+    },
+    /// Another command worked on the unit all the time.
+    Unlocked {
+        /// The command's fence.
+        fence: u64,
+    },
+}
+
+impl Refused {
+    /// The exit code of either document.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Superseded { .. } => 30,
+            Self::Unlocked { .. } => 31,
+        }
+    }
+
+    /// What either document prints.
+    #[must_use]
+    pub fn output(&self) -> CommandOutput {
+        let (stdout, stderr) = match self {
+            Self::Superseded { fence, stored } => (
+                format!("superseded fence={fence} stored={stored}\n"),
+                String::new(),
+            ),
+            Self::Unlocked { fence } => (
+                format!("unlocked fence={fence}\n"),
+                "another command works on the unit; nothing was done\n".to_owned(),
+            ),
+        };
+        CommandOutput {
+            exit: self.exit_code(),
+            stdout,
+            stderr,
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The documents that are shipped, as clients see them.
 
-use serde_json::json;
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
 
 use crate::support::World;
 
@@ -20,13 +25,7 @@ async fn the_shipped_documents_describe_and_guard_every_parameter() {
                 "{parameter}"
             );
         }
-        let content = world
-            .ssm("GetDocument", json!({"Name": name}))
-            .await
-            .ok()
-            .json();
-        let content: serde_json::Value =
-            serde_json::from_str(content["Content"].as_str().unwrap()).unwrap();
+        let content = content(&world, name).await;
         for (parameter, body) in content["parameters"].as_object().unwrap() {
             let pattern = body["allowedPattern"].as_str().unwrap_or_default();
             assert!(
@@ -34,6 +33,96 @@ async fn the_shipped_documents_describe_and_guard_every_parameter() {
                 "{name} {parameter}"
             );
         }
+    }
+}
+
+/// What clients are given as the content of a shipped document.
+async fn content(world: &World, name: &str) -> Value {
+    let got = world.ssm("GetDocument", json!({"Name": name})).await.ok();
+    serde_json::from_str(got.json()["Content"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_both_documents_take_is_the_same_in_both() {
+    let world = World::calm();
+    let start = content(&world, "BlueGreen-StartUnit").await;
+    let stop = content(&world, "BlueGreen-StopUnit").await;
+    for name in ["unit", "fence"] {
+        let parameter = &start["parameters"][name];
+        assert!(parameter.is_object(), "{name}");
+        assert_eq!(*parameter, stop["parameters"][name]);
+    }
+    assert_eq!(start["parameters"]["fence"]["default"], "0");
+    // The lock and the fence are one piece of script.
+    let piece = |document: &Value| {
+        let lines = document["mainSteps"][0]["inputs"]["runCommand"]
+            .as_array()
+            .unwrap();
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| line.as_str().unwrap().to_owned())
+            .collect();
+        let from = lines.iter().position(|line| line.starts_with("kept="));
+        let to = lines.iter().rposition(|line| line == "began=$(now)");
+        lines[from.unwrap()..to.unwrap()].to_vec()
+    };
+    assert_eq!(piece(&start), piece(&stop));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shipped_scripts_are_plain_shell() {
+    let world = World::calm();
+    for name in ["BlueGreen-StartUnit", "BlueGreen-StopUnit"] {
+        let document = content(&world, name).await;
+        let lines = document["mainSteps"][0]["inputs"]["runCommand"]
+            .as_array()
+            .unwrap();
+        let mut script: String = lines
+            .iter()
+            .map(|line| line.as_str().unwrap().to_owned() + "\n")
+            .collect();
+        for parameter in document["parameters"].as_object().unwrap().keys() {
+            script = script.replace(&format!("{{{{ {parameter} }}}}"), "8080");
+        }
+        assert!(!script.contains("{{"), "{name} has an unknown parameter");
+        let mut shell = Command::new("/bin/sh");
+        let mut shell = shell.arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = shell.stdin.take().unwrap();
+        input.write_all(script.as_bytes()).unwrap();
+        drop(input);
+        assert!(shell.wait().unwrap().success(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fences_and_grace_periods_are_numbers_as_one_writes_them() {
+    let world = World::calm();
+    let good = json!({"unit": ["a@1.service"], "gracePeriod": ["30"], "fence": ["1"]});
+    let table = [
+        ("fence", "007", false),
+        ("fence", "-1", false),
+        ("fence", "1 ", false),
+        ("fence", "1234567890123456789", false),
+        ("fence", "999999999999999999", true),
+        ("fence", "", true),
+        ("gracePeriod", "08", false),
+        ("gracePeriod", "1.5", false),
+        ("gracePeriod", "", false),
+        ("gracePeriod", "0", true),
+    ];
+    for (name, value, fits) in table {
+        let mut parameters = good.clone();
+        parameters[name] = json!([value]);
+        let sent = world.ssm(
+            "SendCommand",
+            json!({
+                "DocumentName": "BlueGreen-StopUnit",
+                "InstanceIds": [world.host(0)],
+                "Parameters": parameters,
+            }),
+        );
+        let status = sent.await.status;
+        assert_eq!(status == 200, fits, "{name} {value:?}");
     }
 }
 

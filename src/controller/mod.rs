@@ -13,6 +13,7 @@
 mod backoff;
 mod clock;
 mod context;
+mod edge;
 mod error;
 mod events;
 mod execute;

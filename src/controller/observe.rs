@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use futures::{
-    future::{join_all, join4},
+    future::{join_all, join3},
     stream::{self, StreamExt},
 };
 use kube::{Api, ResourceExt};
@@ -61,7 +61,8 @@ pub(super) async fn world<W: World>(
     let region = release.spec.aws.region.as_deref();
     let cloud = ctx.world.clouds().cloud(region);
     let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
-    let (fleet, groups, commands, probes) = join4(
+    let began_at = ctx.now();
+    let (fleet, groups, commands) = join3(
         fleet(&cloud, &release),
         join_all(
             release
@@ -72,15 +73,17 @@ pub(super) async fn world<W: World>(
                 .iter()
                 .map(|reference| group(&cloud, reference)),
         ),
-        commands(&cloud, status, &needs.commands),
-        probes(ctx, &release, &needs.probes),
+        commands(&cloud, &needs.commands),
     )
     .await;
+    // The fleet says where the applications are.
+    let probes = probes(ctx, &release, &fleet, &needs.probes).await;
     let (groups, arns) = groups.into_iter().unzip();
     let last_effect = ctx.memory.last_effect(&release.uid);
     Ok(Seen {
         release,
         observation: Observation {
+            began_at,
             fleet,
             groups,
             commands,
@@ -154,42 +157,22 @@ async fn group<C: Cloud>(
 
 async fn commands<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
-    status: &BlueGreenReleaseStatus,
-    operations: &[String],
+    operations: &[(String, Time)],
 ) -> BTreeMap<String, Reading<CommandState>> {
-    let reads = operations.iter().map(async |operation| {
+    let reads = operations.iter().map(async |(operation, since)| {
         let read = async {
             let cloud = cloud.as_ref().map_err(Clone::clone)?;
-            cloud.command(operation, sent_at(status, operation)).await
+            cloud.command(operation, *since).await
         };
         (operation.clone(), reading(read.await))
     });
     join_all(reads).await.into_iter().collect()
 }
 
-/// When a command was intended for the first time: it cannot have been sent before.
-fn sent_at(status: &BlueGreenReleaseStatus, operation: &str) -> Time {
-    let processes = status
-        .targets
-        .iter()
-        .filter_map(|target| target.process.as_ref());
-    let requested = processes
-        .filter(|process| process.operation == operation)
-        .map(|process| process.requested_at);
-    let intended = status
-        .intent
-        .iter()
-        .filter(|intent| intent.id == operation)
-        .map(|intent| intent.at);
-    requested
-        .chain(intended)
-        .min()
-        .unwrap_or(Time::from_millis(0))
-}
-
 async fn probes<W: World>(
     ctx: &Ctx<W>,
     release: &Release,
+    fleet: &Reading<Vec<Instance>>,
     targets: &[TargetId],
 ) -> BTreeMap<TargetId, Reading<ProbeReading>> {
     let Some(in_flight) = release
@@ -201,28 +184,17 @@ async fn probes<W: World>(
     else {
         return BTreeMap::new();
     };
-    let mut ids: Vec<String> = targets.iter().map(|target| target.id.clone()).collect();
-    ids.sort();
-    ids.dedup();
-    let region = release.spec.aws.region.as_deref();
-    let addresses = ctx.world.clouds().addresses(region, &ids).await;
     // Collected first: a stream that holds the closure is not known to be `Send`.
     let reads: Vec<_> = targets
         .iter()
         .map(async |target| {
             let read = async {
-                let addresses = addresses
-                    .as_ref()
-                    .map_err(|error| Failure::from(error.clone()))?;
-                let address = addresses.get(&target.id).ok_or_else(|| Failure {
-                    kind: FailureKind::NotFound,
-                    message: format!("instance {} has no private address", target.id),
-                })?;
+                let address = address(fleet, &target.id)?;
                 let port = in_flight.http.port.unwrap_or(target.port);
                 let at = ctx.now();
                 let probe = ctx.world.probe();
                 let counts = probe
-                    .read(SocketAddr::new(*address, port), &in_flight.http)
+                    .read(SocketAddr::new(address, port), &in_flight.http)
                     .await?;
                 Ok(ProbeReading {
                     at,
@@ -237,6 +209,20 @@ async fn probes<W: World>(
         .buffer_unordered(PROBES_AT_ONCE)
         .collect()
         .await
+}
+
+fn address(fleet: &Reading<Vec<Instance>>, id: &str) -> Result<std::net::IpAddr, Failure> {
+    let fleet = match fleet {
+        Reading::Known(fleet) => fleet,
+        Reading::Unknown(failure) => return Err(failure.clone()),
+    };
+    let instance = fleet.iter().find(|instance| instance.id == id);
+    instance
+        .and_then(|instance| instance.address)
+        .ok_or_else(|| Failure {
+            kind: FailureKind::NotFound,
+            message: format!("instance {id} has no private address"),
+        })
 }
 
 fn reading<T, E: Into<Failure>>(result: Result<T, E>) -> Reading<T> {

@@ -1,6 +1,6 @@
 //! What the loop has to be given: the cloud, the clock and the probe.
 
-use std::{collections::HashMap, future::Future, net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use super::{Clock, Probe};
 use crate::cloud::{Cloud, Error};
@@ -15,16 +15,6 @@ pub trait CloudProvider: Send + Sync + 'static {
     /// # Errors
     /// When no region is known.
     fn cloud(&self, region: Option<&str>) -> Result<Arc<Self::Cloud>, Error>;
-
-    /// The private addresses of instances, by id. An instance that has none is left out.
-    ///
-    /// # Errors
-    /// As every call to the cloud.
-    fn addresses(
-        &self,
-        region: Option<&str>,
-        instances: &[String],
-    ) -> impl Future<Output = Result<HashMap<String, IpAddr>, Error>> + Send;
 }
 
 /// The three together, so that the loop has one type parameter instead of three.

@@ -220,7 +220,11 @@ fn stop(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus)
     let ready: Vec<TargetStatus> = living(status, Role::Leave)
         .filter(|target| may_stop || doomed(target))
         .chain(doomed_keepers)
-        .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
+        // What was written down is as late as `now` was; what is seen now may be as early as the
+        // beginning of the observation. Both count against stopping.
+        .filter(|target| {
+            stoppable_at(pass, status, target).is_some_and(|at| pass.observation.began_at >= at)
+        })
         .filter(|target| unlisted(world, target))
         .filter(|target| stop_is_due(pass, target))
         .cloned()
@@ -336,7 +340,7 @@ pub(super) fn stoppable_at(
         return None;
     }
     if doomed(target) {
-        return Some(pass.now);
+        return Some(pass.observation.began_at);
     }
     let proven = match (&target.steps.drained, &target.steps.unproven) {
         (Some(drained), _) => drained.at,

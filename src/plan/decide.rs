@@ -55,7 +55,7 @@ pub fn decide(
         look_at,
     };
     debug_assert_eq!(
-        invariants::broken(&release.spec, before, observation, &decision, now),
+        invariants::broken(&release.spec, before, observation, &decision),
         None
     );
     decision

@@ -9,7 +9,7 @@ use std::fmt;
 use super::{Decision, Health, Observation, Reading, Step, TargetId, limits::FENCE};
 use crate::api::{
     BlueGreenReleaseSpec, BlueGreenReleaseStatus, Direction, DrainTimeoutPolicy, StepKind,
-    TargetStatus, Time,
+    TargetStatus,
 };
 
 /// An invariant that does not hold.
@@ -34,10 +34,9 @@ pub fn broken(
     before: &BlueGreenReleaseStatus,
     observation: &Observation,
     decision: &Decision,
-    now: Time,
 ) -> Option<Violation> {
     s1_no_black_hole(observation, decision)
-        .or_else(|| s2_and_s14_drained_before_stopped(spec, observation, decision, now))
+        .or_else(|| s2_and_s14_drained_before_stopped(spec, observation, decision))
         .or_else(|| s9_no_way_forward_after_back(before, decision))
         .or_else(|| s10_only_recorded_targets(decision))
         .or_else(|| s11_bounded(decision))
@@ -81,7 +80,6 @@ fn s2_and_s14_drained_before_stopped(
     spec: &BlueGreenReleaseSpec,
     observation: &Observation,
     decision: &Decision,
-    now: Time,
 ) -> Option<Violation> {
     stopped(decision).into_iter().find_map(|target| {
         let id = TargetId {
@@ -101,7 +99,7 @@ fn s2_and_s14_drained_before_stopped(
             return violation("S2", format!("{id} is stopped while a group lists it"));
         }
         let since = target.steps.deregistered.as_ref().map(|step| step.at);
-        if since.is_none_or(|since| now < since + FENCE) {
+        if since.is_none_or(|since| observation.began_at < since + FENCE) {
             return violation("S2", format!("{id} is stopped after a single reading"));
         }
         None

@@ -71,6 +71,9 @@ pub enum FailureKind {
 /// All that one pass saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
+    /// When the first read was begun. What was read is not older than this; it may be newer, up
+    /// to the `now` of the decision.
+    pub began_at: Time,
     /// The instances that match the fleet's selector, in any state.
     pub fleet: Reading<Vec<Instance>>,
     /// The target groups, in the order of the spec.

@@ -1,3 +1,6 @@
 //! The one integration-test binary.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+mod crd;
 mod model;

@@ -1,11 +1,10 @@
 //! The controller as a process: arguments, logs, signals. Everything else is in the library.
 
-mod aws;
-
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use bluegreen::{
     api::crd,
+    cloud::aws::{AwsSettings, Clouds},
     controller::{
         HttpProbes, Metrics, Options, Outside, Parts, Planner, StartError, SystemClock,
         client_config, connect, run,
@@ -146,8 +145,12 @@ async fn control(arguments: Run) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::Listen { address, error })?;
     let metrics = Arc::new(Metrics::default());
+    let settings = AwsSettings {
+        region: arguments.region,
+        endpoint_url: arguments.endpoint_url,
+    };
     let world = Outside {
-        clouds: aws::NoClouds,
+        clouds: Clouds::connect(&settings, metrics.clone()).await,
         clock: SystemClock,
         probe: HttpProbes::default(),
     };

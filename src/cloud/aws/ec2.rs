@@ -188,6 +188,9 @@ fn read(instance: &AwsInstance, version_tag: Option<&str>) -> Option<Instance> {
             // A state that is not known here: neither usable nor gone.
             _ => InstanceState::Pending,
         },
+        address: instance
+            .private_ip_address()
+            .and_then(|address| address.parse().ok()),
         version: version_tag
             .and_then(|key| tag(instance, key))
             .map(str::to_owned),

@@ -16,7 +16,7 @@
 use aws_sdk_ssm::types::{CommandInvocation, CommandPlugin, CommandPluginStatus};
 
 use crate::{
-    api::Duration,
+    api::{Duration, StopHow},
     plan::{Invocation, StopReport},
 };
 
@@ -166,27 +166,32 @@ fn split(output: &str) -> (&str, &str) {
 /// Reads the line with which a stop document reports of a process, as in
 /// `stopped how=graceful seconds=3.2 exit=143`.
 ///
-/// `how` is `graceful`, `killed` or `not-running`. `seconds` run from SIGTERM to the end. `exit`
-/// may be missing, or a word, where the host does not know it. Words that are not known here are
-/// passed over. A line that is something else, or that has no `how` or no `seconds`, is `None`.
+/// `how` is `graceful`, `killed` or `already-stopped`. `seconds` run from SIGTERM to the end. They
+/// and `exit` may be missing, or a word, where the host does not know them. Words that are not
+/// known here are passed over. A line that is something else, or that has no `how`, is `None`.
 #[must_use]
 pub fn parse_stop_report(line: &str) -> Option<StopReport> {
     let mut words = line.split_ascii_whitespace();
     if words.next() != Some("stopped") {
         return None;
     }
-    let (mut how, mut took, mut exit) = (false, None, None);
+    let (mut how, mut took, mut exit) = (None, None, None);
     for word in words {
         match word.split_once('=')? {
-            ("how", "graceful" | "killed" | "not-running") => how = true,
+            ("how", "graceful") => how = Some(StopHow::Graceful),
+            ("how", "killed") => how = Some(StopHow::Killed),
+            ("how", "already-stopped") => how = Some(StopHow::NotRunning),
             ("how", _) => return None,
-            ("seconds", seconds) => took = Some(parse_seconds(seconds)?),
+            ("seconds", seconds) => took = parse_seconds(seconds),
             ("exit", code) => exit = code.parse().ok(),
             _ => {}
         }
     }
-    let took = took.filter(|_| how)?;
-    Some(StopReport { took, exit })
+    Some(StopReport {
+        how: how?,
+        took,
+        exit,
+    })
 }
 
 fn parse_seconds(text: &str) -> Option<Duration> {
@@ -203,13 +208,17 @@ mod unit_tests {
     #[test]
     fn a_stop_report_is_read() {
         let report = parse_stop_report("stopped how=graceful seconds=3.2 exit=143").unwrap();
-        assert_eq!(report.took, Duration::from_millis(3200));
+        assert_eq!(report.took, Some(Duration::from_millis(3200)));
+        assert_eq!(report.how, StopHow::Graceful);
         assert_eq!(report.exit, Some(143));
         let report = parse_stop_report("stopped seconds=45 how=killed note=late").unwrap();
-        assert_eq!(report.took, Duration::from_secs(45));
+        assert_eq!(report.took, Some(Duration::from_secs(45)));
+        assert_eq!(report.how, StopHow::Killed);
         assert_eq!(report.exit, None);
-        let report = parse_stop_report("stopped how=not-running seconds=0 exit=unknown").unwrap();
-        assert_eq!(report.took, Duration::ZERO);
+        let report =
+            parse_stop_report("stopped how=already-stopped seconds=0 exit=unknown").unwrap();
+        assert_eq!(report.took, Some(Duration::ZERO));
+        assert_eq!(report.how, StopHow::NotRunning);
         assert_eq!(report.exit, None);
     }
 

@@ -1,7 +1,7 @@
 //! A cloud that keeps a journal.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     future::pending,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
@@ -91,6 +91,7 @@ impl Cloud for FakeCloud {
             id: "i-1".to_owned(),
             zone: "eu-west-1a".to_owned(),
             state: InstanceState::Running,
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             version: None,
         };
         self.read("instances", vec![instance]).await
@@ -148,18 +149,6 @@ impl CloudProvider for FakeCloud {
 
     fn cloud(&self, _: Option<&str>) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(self.clone()))
-    }
-
-    async fn addresses(
-        &self,
-        _: Option<&str>,
-        ids: &[String],
-    ) -> Result<HashMap<String, IpAddr>, Error> {
-        note("addresses");
-        Ok(ids
-            .iter()
-            .map(|id| (id.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST)))
-            .collect())
     }
 }
 

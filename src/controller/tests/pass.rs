@@ -14,6 +14,7 @@ use super::{
     take_journal,
 };
 use crate::{
+    api::Time,
     controller::reconcile::error_policy,
     plan::{self, FailureKind, TargetId},
 };
@@ -324,7 +325,13 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
     let mut harness = Harness::new(tells_what_is_known);
     let ctx = Arc::get_mut(&mut harness.ctx).unwrap();
     ctx.planner.needs = |_, _, _| plan::Needs {
-        commands: vec!["op-start".to_owned(), "op-unknown".to_owned()],
+        commands: vec![
+            ("op-start".to_owned(), Time::from_millis(1_800_000_000_000)),
+            (
+                "op-unknown".to_owned(),
+                Time::from_millis(1_800_000_000_000),
+            ),
+        ],
         probes: vec![TargetId {
             id: "i-1".to_owned(),
             port: 8080,
@@ -334,17 +341,12 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
         object["spec"]["drain"] = json!({ "inFlight": { "http": {
             "port": 9090, "path": "/drain", "inFlight": "body.a", "served": "body.b",
         } } });
-        object["status"] = json!({ "targets": [{
-            "revision": 1, "id": "i-1", "port": 8080, "color": "Green",
-            "process": { "operation": "op-start", "step": "Start", "requestedAt": "2027-01-15T08:00:00Z" },
-        }] });
     });
     harness.pass().await.unwrap();
     let journal = take_journal();
     for entry in [
         "command op-start since 2027-01-15T08:00:00.000Z",
-        "command op-unknown since 1970-01-01T00:00:00.000Z",
-        "addresses",
+        "command op-unknown since 2027-01-15T08:00:00.000Z",
         "probe 127.0.0.1:9090",
     ] {
         assert!(

@@ -259,6 +259,9 @@ impl Walk<'_> {
             }
             next += 1;
         }
+        if !self.promoted {
+            return Some("the release is never promoted, whatever happens".to_owned());
+        }
         self.stuck()
             .map(|index| format!("no end can be reached from here\n{}", self.story(index)))
     }

@@ -7,7 +7,7 @@ use bluegreen::{
 
 use super::{
     scenario::{Scenario, version},
-    world::{NOW, World},
+    world::World,
 };
 
 /// What a decision breaks.
@@ -17,7 +17,7 @@ pub(super) fn broken(
     observation: &Observation,
     decision: &Decision,
 ) -> Option<String> {
-    invariants::broken(&release.spec, before, observation, decision, NOW)
+    invariants::broken(&release.spec, before, observation, decision)
         .map(|violation| violation.to_string())
 }
 
@@ -27,8 +27,9 @@ pub(super) fn ended(release: &Release, status: &BlueGreenReleaseStatus, world: &
         return !release.finalizer;
     }
     let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
-    let done =
-        live == Some(&release.spec.version) || status.failed_generation == Some(release.generation);
+    let done = live == Some(&release.spec.version)
+        || status.failed_generation == Some(release.generation)
+        || nobody_runs(release, world);
     status.course.is_none() && done && world.commands.iter().all(|sent| sent.done)
 }
 

@@ -25,9 +25,9 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "model: {line}");
 }
 
-fn holds(scenario: Scenario) {
+fn holds(scenario: &Scenario) {
     let name = scenario.name;
-    let report = explore(&scenario, bluegreen::plan::decide);
+    let report = explore(scenario, bluegreen::plan::decide);
     say(&format!("{name}: {report}"));
     if let Some(violation) = report.violation {
         panic!("{name}: {violation}");
@@ -36,27 +36,27 @@ fn holds(scenario: Scenario) {
 
 #[test]
 fn recreating_in_place_holds_with_deletion_at_any_moment() {
-    holds(scenario::in_place());
+    holds(&scenario::in_place());
 }
 
 #[test]
 fn side_by_side_holds() {
-    holds(scenario::side_by_side());
+    holds(&scenario::side_by_side());
 }
 
 #[test]
 fn several_target_groups_hold() {
-    holds(scenario::two_groups());
+    holds(&scenario::two_groups());
 }
 
 #[test]
 fn instances_of_others_hold() {
-    holds(scenario::existing());
+    holds(&scenario::existing());
 }
 
 #[test]
 fn early_finish_holds() {
-    holds(scenario::early_finish());
+    holds(&scenario::early_finish());
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn every_mutant_is_caught() {
 
 #[test]
 fn the_fleets_on_which_mutants_are_caught_hold_without_them() {
-    holds(scenario::small(scenario::in_place()));
-    holds(scenario::small(scenario::side_by_side()));
-    holds(scenario::small(scenario::early_finish()));
+    holds(&scenario::small(scenario::in_place()));
+    holds(&scenario::small(scenario::side_by_side()));
+    holds(&scenario::small(scenario::early_finish()));
 }

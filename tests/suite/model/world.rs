@@ -182,6 +182,7 @@ impl World {
             &current
         };
         Observation {
+            began_at: NOW,
             fleet: Reading::Known(self.fleet(release)),
             groups: (0..scenario.groups)
                 .map(|index| Reading::Known(self.group(scenario, index, seen)))

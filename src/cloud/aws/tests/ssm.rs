@@ -227,7 +227,7 @@ async fn a_command_whose_answer_was_lost_counts_beside_the_one_that_was_sent_aft
         panic!("{state:?}");
     };
     assert_eq!(report.exit, Some(143));
-    assert_eq!(report.took, ApiDuration::from_millis(3200));
+    assert_eq!(report.took, Some(ApiDuration::from_millis(3200)));
     time::sleep(Duration::from_secs(30)).await;
     fake.cloud.command(OPERATION, since()).await.unwrap();
     let before = fake.operations().len();
@@ -285,7 +285,7 @@ async fn a_process_that_had_to_be_killed_is_a_failure_with_code_10_and_a_report(
         panic!("{state:?}");
     };
     assert_eq!(*code, 10);
-    assert_eq!(stopped.unwrap().took, ApiDuration::from_secs(30));
+    assert_eq!(stopped.unwrap().took, Some(ApiDuration::from_secs(30)));
     assert_eq!(output, "failed to run commands: exit status 10");
 }
 

@@ -3,6 +3,7 @@
 mod fence;
 mod memory;
 mod process;
+mod sweep;
 pub mod words;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};

@@ -5,6 +5,12 @@
 //! unit is a process group of its own, so that it outlives the command that started it, gets real
 //! signals, and is found again when the host goes down. Nothing is written outside the directory
 //! that is given, and nothing survives this process: a watchdog notices when it is gone.
+//!
+//! One thing is weaker than systemd's control groups: a process of a unit that leaves the unit's
+//! process group, as a daemon does with `setsid`, is neither seen nor signalled when the unit is
+//! stopped. It ends with the host, since it still has the host's directory in its environment; only
+//! one that clears its environment as well outlives it. Commands of units must stay in the
+//! foreground.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +29,7 @@ use bluegreen_net::Clock;
 use futures::future::{BoxFuture, FutureExt, ready};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Command, CommandOutput, Halt, Host, Hosts};
+use super::{Command, CommandOutput, Halt, Host, Hosts, sweep};
 
 /// The stand-ins that every host has.
 const TOOLS: [(&str, &str); 3] = [
@@ -54,7 +60,8 @@ pub struct Setup {
 pub struct Unit {
     /// Its name, `snackgame@.service` for a template.
     pub name: String,
-    /// The command, for `/bin/sh`. `{{address}}` is the instance's address; `{{port}}`,
+    /// The command, for `/bin/sh`. It stays in the foreground and in its process group; what
+    /// leaves the group is not stopped with the unit. `{{address}}` is the instance's address; `{{port}}`,
     /// `{{version}}` and `{{revision}}` are what the unit was started with.
     pub command: String,
 }
@@ -179,7 +186,7 @@ impl Inner {
         let mut shell = tokio::process::Command::new("/bin/sh");
         shell
             .current_dir(&directory)
-            .env("BLUEGREEN_ROOT", &directory)
+            .env(sweep::ROOT, &directory)
             .env("BLUEGREEN_ADDRESS", host.address.to_string())
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
@@ -212,10 +219,8 @@ impl Inner {
         if !command.working_directory.is_empty() {
             shell.current_dir(directory.join(&command.working_directory));
         }
-        // The group's id is noted before the script begins, and a host that goes down at this
-        // moment has left its mark: see `unit-run`.
-        let begin = "echo $$ >\"$1.pgid\"; [ -e \"$BLUEGREEN_ROOT/run/down\" ] && exit 137; \
-            exec /bin/sh \"$1\"";
+        // A host that goes down at this moment has left its mark: see `unit-run`.
+        let begin = "[ -e \"$BLUEGREEN_ROOT/run/down\" ] && exit 137; exec /bin/sh \"$1\"";
         let child = shell
             .args(["-c", begin, "sh"])
             .arg(&script)
@@ -226,8 +231,6 @@ impl Inner {
         let group = Group::of(child.id());
         let output = child.wait_with_output().await?;
         group.disarm();
-        // Neither file may make a later group with the same number a victim.
-        fs::remove_file(script.with_extension("sh.pgid")).ok();
         fs::remove_file(&script).ok();
         let status = output.status;
         let signal = std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0);
@@ -240,17 +243,10 @@ impl Inner {
 
     /// Ends everything on a host.
     fn end(&self, id: &str) {
-        let run = self.directory(id).join("run");
+        let directory = self.directory(id);
         // The mark comes first: what starts from now on sees it and ends by itself.
-        fs::write(run.join("down"), "").ok();
-        let commands = entries(&run.join("commands"));
-        let commands = commands
-            .into_iter()
-            .filter(|path| path.extension().is_some_and(|e| e == "pgid"));
-        commands.for_each(|path| kill_noted(&path));
-        for unit in entries(&run.join("units")) {
-            kill_noted(&unit.join("pgid"));
-        }
+        fs::write(directory.join("run/down"), "").ok();
+        sweep::sweep(&directory);
     }
 }
 
@@ -343,16 +339,6 @@ impl Drop for Group {
         if let Some(group) = self.0 {
             kill_process_group(group, Signal::KILL).ok();
         }
-    }
-}
-
-fn kill_noted(path: &Path) {
-    let noted = fs::read_to_string(path).ok();
-    let group = noted
-        .and_then(|text| text.trim().parse().ok())
-        .and_then(Pid::from_raw);
-    if let Some(group) = group {
-        kill_process_group(group, Signal::KILL).ok();
     }
 }
 

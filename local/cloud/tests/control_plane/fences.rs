@@ -76,9 +76,9 @@ async fn without_a_fence_nothing_is_compared_or_kept() {
 #[tokio::test]
 async fn a_stop_waits_for_the_start_that_came_first() {
     let real = Real::new("start-stop", 5.0);
-    let first = real.send(START, start(GOOD, "1.0.0", "1"));
+    let first = real.send(START, &start(GOOD, "1.0.0", "1"));
     real.exists(&format!("run/units/{GOOD}/main")).await;
-    let second = real.send(STOP, stop(GOOD, "30", "2"));
+    let second = real.send(STOP, &stop(GOOD, "30", "2"));
     // A stop that did not wait would make the start find its unit down.
     let (code, output, errors) = real.ended(&first).await;
     assert_eq!((code, how(&output)), (0, "started"), "{output} {errors}");
@@ -90,10 +90,10 @@ async fn a_stop_waits_for_the_start_that_came_first() {
 async fn a_start_waits_for_the_stop_that_came_first() {
     let real = Real::new("stop-start", 5.0);
     assert_eq!(real.run(START, start(STUBBORN, "1.0.0", "1")).await.0, 0);
-    let stopping = real.send(STOP, stop(STUBBORN, "6", "2"));
+    let stopping = real.send(STOP, &stop(STUBBORN, "6", "2"));
     real.exists(&format!("run/units/{STUBBORN}/stopping")).await;
-    let newer = real.send(START, start(STUBBORN, "2.0.0", "3"));
-    let late = real.send(START, start(STUBBORN, "1.0.0", "1"));
+    let newer = real.send(START, &start(STUBBORN, "2.0.0", "3"));
+    let late = real.send(START, &start(STUBBORN, "1.0.0", "1"));
     let (code, output, _) = real.ended(&stopping).await;
     assert_eq!((code, how(&output)), (0, "killed"), "{output}");
     let (code, output, errors) = real.ended(&newer).await;
@@ -108,7 +108,7 @@ async fn a_start_waits_for_the_stop_that_came_first() {
 async fn a_command_that_is_killed_holds_nobody_up() {
     let real = Real::new("killed", 5.0);
     assert_eq!(real.run(START, start(STUBBORN, "1.0.0", "1")).await.0, 0);
-    let first = real.send(STOP, stop(STUBBORN, "3000", "2"));
+    let first = real.send(STOP, &stop(STUBBORN, "3000", "2"));
     real.exists(&format!("run/units/{STUBBORN}/stopping")).await;
     let cancel = json!({"CommandId": first});
     real.cloud.arrange("CancelCommand", &cancel).unwrap();

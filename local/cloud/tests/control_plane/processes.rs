@@ -99,6 +99,30 @@ async fn nothing_survives_the_instance_or_the_cloud() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_behind_ends_with_the_instance() {
+    let real = Real::new("behind", 5.0);
+    real.booted().await;
+    let behind = [
+        "sleep 1000 >/dev/null 2>&1 &",
+        "echo $!",
+        "setsid sleep 1000 >/dev/null 2>&1 &",
+        "echo $!",
+    ];
+    let parameters = json!({"commands": behind});
+    let (code, output, errors) = real.run("AWS-RunShellScript", parameters).await;
+    assert_eq!((code, output.lines().count()), (0, 2), "{output} {errors}");
+    for id in output.lines() {
+        let process = PathBuf::from("/proc").join(id);
+        assert!(process.exists(), "{id} outlives the command");
+    }
+    let id = &real.scene.hosts[0].id;
+    real.cloud
+        .arrange("StopInstances", &json!({"InstanceId": [id]}))
+        .unwrap();
+    real.none_left().await;
+}
+
+#[tokio::test]
 async fn a_script_of_ones_own_is_run_and_its_output_is_cut() {
     let real = Real::new("script", 1.0);
     let parameters = json!({"commands": ["yes | head -c 30000", "echo bad >&2", "exit 7"]});
@@ -122,11 +146,10 @@ async fn what_an_image_starts_is_known_to_the_documents() {
 #[test]
 fn the_watchdog_ends_what_runs_when_its_holder_is_gone() {
     let root = std::env::temp_dir().join(format!("bluegreen-test-dog-{}", std::process::id()));
-    let unit = root.join("i-1/run/units/app.service");
-    std::fs::create_dir_all(&unit).unwrap();
+    std::fs::create_dir_all(root.join("i-1/run")).unwrap();
     let mut running = Command::new("sleep");
-    let mut running = running.arg("1000").process_group(0).spawn().unwrap();
-    std::fs::write(unit.join("pgid"), running.id().to_string()).unwrap();
+    let running = running.arg("1000").env("BLUEGREEN_ROOT", root.join("i-1"));
+    let mut running = running.process_group(0).spawn().unwrap();
     let watchdog = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("host/watchdog");
     let mut dog = Command::new("/bin/sh");
     let dog = dog.arg(watchdog).arg(&root).stdin(Stdio::piped());

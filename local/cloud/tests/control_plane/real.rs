@@ -58,7 +58,7 @@ impl Real {
     }
 
     /// Sends a command and returns its id.
-    pub(crate) fn send(&self, document: &str, parameters: Value) -> String {
+    pub(crate) fn send(&self, document: &str, parameters: &Value) -> String {
         let host = &self.scene.hosts[0].id;
         let body =
             json!({"DocumentName": document, "InstanceIds": [host], "Parameters": parameters});
@@ -90,7 +90,7 @@ impl Real {
 
     /// Runs a command to its end: exit code, output, error output.
     pub(crate) async fn run(&self, document: &str, parameters: Value) -> (i64, String, String) {
-        let command = self.send(document, parameters);
+        let command = self.send(document, &parameters);
         self.ended(&command).await
     }
 

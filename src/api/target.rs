@@ -215,7 +215,8 @@ pub enum DrainProof {
     FullDelay,
     /// After settle, the application was quiet for the whole quiet period.
     InFlightZero,
-    /// No group ever listed it, and none does after its deregistration was made sure of.
+    /// It was never to be registered in any group, and none lists it after its deregistration was
+    /// made sure of.
     NeverRegistered,
 }
 

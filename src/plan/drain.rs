@@ -167,9 +167,10 @@ pub(super) fn expected_at(target: &TargetStatus, drain: &GroupDrain) -> Option<T
         // The group itself says that the delay is over.
         (Some(draining), Some(_)) => Some(draining + late_ones(drain)),
         (None, Some(gone)) if drain.delay == Duration::ZERO => Some(gone + drain.settle),
-        // It was never listed, so no connection was ever made to it through this group. What
-        // may still come is a registration that was on its way.
-        (None, Some(gone)) if never_seen(target, drain) => Some(gone + FENCE),
+        // It was never to be registered there, so no connection was ever made to it through this
+        // group. One that was asked for counts as registered even if no reading showed it: the
+        // readings may have been older.
+        (None, Some(gone)) if never_in(target, &drain.group) => Some(gone + FENCE),
         // It was listed, and then gone, and nobody saw the time in between: as if it had been
         // deregistered at the moment when it was found gone.
         (None, Some(gone)) => Some(gone + drain.delay + drain.settle),
@@ -188,14 +189,6 @@ fn late_ones(drain: &GroupDrain) -> Duration {
     }
 }
 
-fn never_seen(target: &TargetStatus, drain: &GroupDrain) -> bool {
-    target
-        .registrations
-        .iter()
-        .filter(|r| r.group == drain.group)
-        .all(|r| r.seen_at.is_none())
-}
-
 fn proof(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -210,7 +203,10 @@ fn proof(
         drain.gone_seen_at.is_some() && expected_at(target, drain).is_some_and(|at| pass.now >= at)
     });
     let quiet = pass.spec().drain.early_finish && quiet_long_enough(pass, target, probe);
-    let never_registered = target.drain.iter().all(|drain| never_seen(target, drain));
+    let never_registered = target
+        .drain
+        .iter()
+        .all(|drain| never_in(target, &drain.group));
     let proof = match (full_delay, quiet) {
         (true, _) if never_registered => DrainProof::NeverRegistered,
         (true, _) => DrainProof::FullDelay,

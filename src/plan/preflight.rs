@@ -9,7 +9,9 @@ use super::{
     roles::{Manner, Role, living},
     world::World,
 };
-use crate::api::{BlueGreenReleaseStatus, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind};
+use crate::api::{
+    BlueGreenReleaseStatus, Color, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind,
+};
 
 /// Why a release cannot begin, or go on, without a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +164,7 @@ fn check_existing(
     let live = status
         .targets
         .iter()
-        .filter(|target| target.steps.terminated.is_none())
+        .filter(|target| target.color == Color::Blue && target.steps.terminated.is_none())
         .filter(|target| target.version.as_ref() != Some(version))
         .count();
     let wanted = existing.replicas.map_or(live, |replicas| replicas as usize);

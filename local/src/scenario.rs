@@ -1,0 +1,82 @@
+//! What is released, on what, and under which load: the same for every method.
+
+use std::time::Duration;
+
+use bluegreen_app::load::{Mix, RequestClass};
+
+/// The name of the application, its load balancer, its target group and its tag.
+pub const NAME: &str = "snackgame";
+/// The port that the application is registered with.
+pub const PORT: u16 = 8080;
+/// The port of the load balancer.
+pub const LISTENER_PORT: u16 = 8000;
+/// The version that is live at first.
+pub const OLD_VERSION: &str = "1.7.3";
+/// The systemd unit that runs the application.
+pub const UNIT: &str = "snackgame@8080.service";
+
+/// A scenario. All durations are virtual.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// How many hosts there are; one process on each.
+    pub hosts: usize,
+    /// From the start of a process until it listens.
+    pub startup: Duration,
+    /// Between two health checks of one node of the load balancer.
+    pub check_interval: Duration,
+    /// The target group's deregistration delay.
+    pub deregistration_delay: Duration,
+    /// The application's own limit for its graceful shutdown.
+    pub shutdown_timeout: Duration,
+    /// Between SIGTERM and SIGKILL.
+    pub grace_period: Duration,
+    /// How many clients keep their connection.
+    pub keep_alive_clients: usize,
+    /// How many clients make a new connection for each request.
+    pub new_connection_clients: usize,
+    /// What clients ask for.
+    pub mix: Mix,
+    /// How long the load runs before the release begins.
+    pub warm_up: Duration,
+    /// How long new requests go on after the release has ended.
+    pub cool_down: Duration,
+}
+
+impl Scenario {
+    /// Three hosts. The longest requests, 40 s, outlive every fixed wait of the naive methods and
+    /// the application's graceful shutdown; the deregistration delay is long enough for one that
+    /// a late node of the load balancer sends after 40 s more.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            hosts: 3,
+            startup: Duration::from_secs(8),
+            check_interval: Duration::from_secs(10),
+            deregistration_delay: Duration::from_secs(90),
+            shutdown_timeout: Duration::from_secs(30),
+            grace_period: Duration::from_secs(35),
+            keep_alive_clients: 10,
+            new_connection_clients: 6,
+            mix: Mix {
+                classes: vec![
+                    RequestClass::new(0.80, 20, 100),
+                    RequestClass::new(0.14, 500, 3_000),
+                    RequestClass::new(0.06, 12_000, 40_000),
+                ],
+            },
+            warm_up: Duration::from_secs(10),
+            cool_down: Duration::from_secs(5),
+        }
+    }
+
+    /// The same on two hosts.
+    #[must_use]
+    pub fn short() -> Self {
+        Self {
+            hosts: 2,
+            keep_alive_clients: 6,
+            new_connection_clients: 4,
+            ..Self::full()
+        }
+    }
+}

@@ -80,6 +80,11 @@ impl Measured {
         let ended = ended.ok_or_else(|| unfinished("there are no hosts"))?;
         let rules = self.method.rules()?;
         let limit = limit::physical_limit(&self.facts, rules, self.began, ended);
+        for (from, until) in limit::idle(&self.facts, rules, self.began, ended) {
+            let since = |at: Timestamp| at.duration_since(self.began).as_secs_f64();
+            let (from, until) = (since(from), since(until));
+            tracing::debug!(method = self.method.name(), from, until, "over the limit");
+        }
         let took = Duration::try_from(ended.duration_since(self.began)).unwrap_or_default();
         Ok(Figures {
             name: self.method.name(),

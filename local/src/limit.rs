@@ -94,11 +94,20 @@ pub enum Withdrawal {
 }
 
 /// From when until when.
-type Span = (Timestamp, Timestamp);
+pub type Span = (Timestamp, Timestamp);
 
 /// The physical limit between `start` and `end`.
 #[must_use]
 pub fn physical_limit(facts: &[Fact], rules: Rules, start: Timestamp, end: Timestamp) -> Duration {
+    let whole = length(&(start, end));
+    let idle: Duration = idle(facts, rules, start, end).iter().map(length).sum();
+    whole.saturating_sub(idle)
+}
+
+/// What is over the limit: the times between `start` and `end` in which nothing physical was going
+/// on, in their order.
+#[must_use]
+pub fn idle(facts: &[Fact], rules: Rules, start: Timestamp, end: Timestamp) -> Vec<Span> {
     let mut hosts: Vec<usize> = facts.iter().map(|fact| fact.host).collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -108,7 +117,7 @@ pub fn physical_limit(facts: &[Fact], rules: Rules, start: Timestamp, end: Times
         own.sort_by_key(|fact| fact.at);
         spans.extend(own.iter().filter_map(|fact| Host(&own).span(fact, rules)));
     }
-    union_within(spans, start, end)
+    uncovered(spans, start, end)
 }
 
 /// The facts of one host in their order.
@@ -191,20 +200,26 @@ fn after(at: Timestamp, time: Duration) -> Timestamp {
     at + SignedDuration::try_from(time).unwrap_or(SignedDuration::ZERO)
 }
 
-/// How much of the time between `start` and `end` is covered by at least one span.
-fn union_within(mut spans: Vec<Span>, start: Timestamp, end: Timestamp) -> Duration {
+fn length((from, until): &Span) -> Duration {
+    Duration::try_from(until.duration_since(*from)).unwrap_or_default()
+}
+
+/// The parts of the time between `start` and `end` that no span covers.
+fn uncovered(mut spans: Vec<Span>, start: Timestamp, end: Timestamp) -> Vec<Span> {
     spans.sort_unstable();
-    let mut covered = SignedDuration::ZERO;
+    let mut gaps = Vec::new();
     let mut reached = start;
     for (from, until) in spans {
-        let from = from.max(reached);
-        let until = until.min(end);
-        if until > from {
-            covered += until.duration_since(from);
-            reached = until;
+        let from = from.min(end);
+        if from > reached {
+            gaps.push((reached, from));
         }
+        reached = reached.max(until);
     }
-    Duration::try_from(covered).unwrap_or_default()
+    if end > reached {
+        gaps.push((reached, end));
+    }
+    gaps
 }
 
 #[cfg(test)]
@@ -350,6 +365,20 @@ mod tests {
         log.extend(facts(2, &[(30, StopSent), (50, Ended)]));
         assert_eq!(limit(&log, Withdrawal::None, 0, 40), 30);
         assert_eq!(limit(&[], Withdrawal::None, 0, 40), 0);
+    }
+
+    #[test]
+    fn what_is_over_the_limit_can_be_pointed_at() {
+        let log = facts(
+            0,
+            &[(5, StopSent), (10, Ended), (12, StartSent), (20, Listening)],
+        );
+        let rules = Rules {
+            withdrawal: Withdrawal::None,
+            stable_for: Duration::ZERO,
+        };
+        let gaps = idle(&log, rules, at(0), at(30));
+        assert_eq!(gaps, [(at(0), at(5)), (at(10), at(12)), (at(20), at(30))]);
     }
 
     #[test]

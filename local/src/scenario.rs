@@ -34,6 +34,8 @@ pub struct Scenario {
     pub keep_alive_clients: usize,
     /// How many clients make a new connection for each request.
     pub new_connection_clients: usize,
+    /// How many requests a second arrive besides, whatever became of the earlier ones.
+    pub arrivals_per_second: f64,
     /// What clients ask for.
     pub mix: Mix,
     /// How long the load runs before the release begins.
@@ -43,9 +45,10 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Three hosts. The longest requests, 40 s, outlive every fixed wait of the naive methods and
-    /// the application's graceful shutdown; the deregistration delay is long enough for one that
-    /// a late node of the load balancer sends after 40 s more.
+    /// Three hosts. One request in ten outlives every fixed wait of the naive methods, and the
+    /// longest, 48 s, outlive such a wait and the application's graceful shutdown together. The
+    /// deregistration delay is long enough even for one of those that a late node of the load
+    /// balancer sends 40 s after the deregistration: no request has to fail.
     #[must_use]
     pub fn full() -> Self {
         Self {
@@ -53,15 +56,16 @@ impl Scenario {
             startup: Duration::from_secs(8),
             check_interval: Duration::from_secs(10),
             deregistration_delay: Duration::from_secs(90),
-            shutdown_timeout: Duration::from_secs(30),
-            grace_period: Duration::from_secs(35),
-            keep_alive_clients: 10,
-            new_connection_clients: 6,
+            shutdown_timeout: Duration::from_secs(20),
+            grace_period: Duration::from_secs(25),
+            keep_alive_clients: 16,
+            new_connection_clients: 8,
+            arrivals_per_second: 3.0,
             mix: Mix {
                 classes: vec![
-                    RequestClass::new(0.80, 20, 100),
+                    RequestClass::new(0.76, 20, 100),
                     RequestClass::new(0.14, 500, 3_000),
-                    RequestClass::new(0.06, 12_000, 40_000),
+                    RequestClass::new(0.10, 12_000, 48_000),
                 ],
             },
             warm_up: Duration::from_secs(10),
@@ -74,8 +78,9 @@ impl Scenario {
     pub fn short() -> Self {
         Self {
             hosts: 2,
-            keep_alive_clients: 6,
-            new_connection_clients: 4,
+            keep_alive_clients: 12,
+            new_connection_clients: 6,
+            arrivals_per_second: 2.0,
             ..Self::full()
         }
     }

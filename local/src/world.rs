@@ -275,6 +275,7 @@ fn load_config(scenario: &Scenario, nodes: &[IpAddr], seed: u64) -> load::Config
     load::Config {
         keep_alive_workers: scenario.keep_alive_clients,
         new_connection_workers: scenario.new_connection_clients,
+        arrivals_per_second: scenario.arrivals_per_second,
         mix: scenario.mix.clone(),
         request_timeout: REQUEST_TIMEOUT,
         // It ends with the release, or with the user's patience.

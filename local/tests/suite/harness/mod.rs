@@ -1,0 +1,19 @@
+//! A world for a release, and what it takes to hurt it.
+
+mod apps;
+mod ask;
+mod controller;
+mod judge;
+mod manifest;
+mod probe;
+mod scene;
+mod story;
+mod world;
+
+pub(crate) use apps::{Behaviour, ProcessChange};
+pub(crate) use ask::condition;
+pub(crate) use controller::{Kill, Moment};
+pub(crate) use manifest::Manifest;
+pub(crate) use scene::{NAME, NEW, OLD, Scene, THIRD};
+pub(crate) use story::{calls, changes};
+pub(crate) use world::World;

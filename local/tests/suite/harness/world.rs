@@ -1,0 +1,318 @@
+//! A world: everything together, and what a test does with it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bluegreen::api::{BlueGreenRelease, BlueGreenReleaseStatus, crd};
+use bluegreen_app::load::{Load, Report};
+use bluegreen_cloud::{
+    Cloud, Config,
+    balancer::Balancer,
+    hosts::{Host, MemoryHosts},
+    oracle::Oracle,
+    scene,
+};
+use bluegreen_net::{Clock, Net};
+use bluegreen_registry::Registry;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::events::v1::Event,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    apps::{Apps, ProcessChange},
+    controller::{Control, Kill},
+    judge::{self, Judge},
+    manifest::Manifest,
+    probe::NetProbe,
+    scene::{Fleet, NAME, OLD, Scene},
+    story::{self, Mutation},
+};
+
+/// How often the judge looks at the truth besides after every call.
+const JUDGE: Duration = Duration::from_secs(1);
+/// How long the requests in flight at the end may take.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A world in which the old version serves under load.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) scene: Scene,
+    pub(crate) built: scene::Scene,
+    pub(crate) clock: Clock,
+    pub(crate) cloud: Cloud,
+    pub(crate) oracle: Oracle,
+    pub(crate) apps: Apps,
+    pub(crate) judge: Judge,
+    pub(crate) control: Control,
+    pub(crate) registry: Registry,
+    pub(crate) releases: Api<BlueGreenRelease>,
+    client: Client,
+    pub(super) began: Timestamp,
+    pub(super) told: Mutex<Vec<String>>,
+    load: Vec<Load>,
+    _judging: AbortOnDropHandle<()>,
+    _balancer: Balancer,
+}
+
+/// The seed of a world: a test's own, unless one is to be run again.
+fn seed_of(test: u64) -> u64 {
+    let again = std::env::var("BLUEGREEN_SEED");
+    again.map_or(test, |seed| {
+        seed.parse().expect("BLUEGREEN_SEED is a whole number")
+    })
+}
+
+impl World {
+    /// Builds a world, without a controller.
+    pub(crate) async fn new(scene: Scene, seed: u64) -> Self {
+        let seed = seed_of(seed);
+        println!("BLUEGREEN_SEED={seed}");
+        let clock = Clock::stepped();
+        let net = Net::memory();
+        let judge = Judge::new(clock.clone());
+        let by_tag = (scene.fleet == Fleet::Existing)
+            .then(|| (super::scene::VERSION_TAG.to_owned(), scene.ports[0]));
+        let apps = Apps::new(
+            net.clone(),
+            clock.clone(),
+            judge.clone(),
+            scene.behaviours.clone(),
+            by_tag,
+        );
+        let hosts = MemoryHosts::new(clock.clone(), Arc::new(apps.clone()));
+        let config = Config {
+            region: "eu-west-1".to_owned(),
+            seed,
+            hostility: scene.hostility.clone(),
+            ..Config::default()
+        };
+        let cloud = Cloud::new(config, clock.clone(), Arc::new(hosts));
+        let oracle = Oracle::new(clock.clone(), cloud.topology());
+        apps.report_to(oracle.clone());
+        let built = cloud.build(&scene.plan()).unwrap();
+        further_listeners(&cloud, &built);
+        let balancer = Balancer::spawn(
+            net.clone(),
+            clock.clone(),
+            seed,
+            scene.knobs.clone(),
+            cloud.topology(),
+            cloud.health_reports(),
+            oracle.clone(),
+        );
+        let builder = Registry::builder(clock.clone()).seed(seed);
+        let registry = builder.in_memory().unwrap();
+        let client = Client::new(registry.clone(), "default");
+        let probe = NetProbe {
+            net: net.clone(),
+            clock: clock.clone(),
+        };
+        let control = Control::new(
+            cloud.clone(),
+            registry.clone(),
+            oracle.clone(),
+            judge.clone(),
+            probe,
+            (scene.latency, seed),
+        );
+        let judging = {
+            let (clock, cloud, oracle, judge) =
+                (clock.clone(), cloud.clone(), oracle.clone(), judge.clone());
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                loop {
+                    clock.sleep(JUDGE).await;
+                    judge.look(&cloud, &oracle);
+                }
+            }))
+        };
+        let mut world = Self {
+            seed,
+            began: clock.now(),
+            releases: Api::default_namespaced(client.clone()),
+            client,
+            built,
+            scene,
+            clock,
+            cloud,
+            oracle,
+            apps,
+            judge,
+            control,
+            registry,
+            told: Mutex::default(),
+            load: Vec::new(),
+            _judging: judging,
+            _balancer: balancer,
+        };
+        world.come_into_service(&net).await;
+        world
+    }
+
+    /// The old version serves on every host, and the load begins.
+    async fn come_into_service(&mut self, net: &Net) {
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let definition = crd::definition();
+        let params = PostParams::default();
+        definitions.create(&params, &definition).await.unwrap();
+        let port = self.scene.ports[0];
+        let olds = &self.built.hosts[..self.scene.hosts];
+        if self.scene.fleet == Fleet::Hosts {
+            for host in olds {
+                self.apps.launch(&inside(host), &unit(port), OLD, port);
+            }
+        }
+        self.clock.sleep(Duration::from_secs(6)).await;
+        for group in &self.built.groups {
+            let targets: Vec<_> = olds.iter().map(|host| (host.id.as_str(), port)).collect();
+            self.cloud.register(group, &targets).unwrap();
+        }
+        self.until_true("every old target is healthy", 200, |world| {
+            let groups = &world.built.groups;
+            groups
+                .iter()
+                .all(|group| world.healthy(group).len() == world.scene.hosts)
+        })
+        .await;
+        // What a node does not know yet it answers with 503.
+        self.clock.sleep(self.scene.knobs.propagation.tail).await;
+        self.clock.sleep(Duration::from_secs(30)).await;
+        self.judge.hold(&self.built.groups, self.scene.floor());
+        for index in 0..self.built.groups.len() {
+            let port = self.built.listener_port + u16::try_from(index).unwrap();
+            let nodes = self.built.nodes.iter();
+            let addresses = nodes.map(|node| SocketAddr::new(*node, port)).collect();
+            let config = self.scene.load(addresses, self.seed + index as u64);
+            let load = Load::start(net.clone(), self.clock.clone(), config);
+            self.load.push(load);
+        }
+        self.clock.sleep(Duration::from_secs(3)).await;
+        self.began = self.clock.now();
+    }
+
+    /// Starts a controller.
+    pub(crate) fn start(&self) {
+        self.control.start(None);
+    }
+
+    /// Starts a controller that dies, and another a little later.
+    pub(crate) fn start_doomed(&self, kill: Kill, back_after: Duration) -> AbortOnDropHandle<()> {
+        self.control.start(Some(kill));
+        self.control.revive(back_after)
+    }
+
+    /// Applies a manifest, as kubectl does.
+    pub(crate) async fn apply(&self, manifest: &Manifest) {
+        let params = PatchParams::apply("kubectl").force();
+        let patch = Patch::Apply(&manifest.0);
+        self.releases.patch(NAME, &params, &patch).await.unwrap();
+    }
+
+    /// Asks for the deletion of the release.
+    pub(crate) async fn delete(&self) {
+        let params = DeleteParams::default();
+        self.releases.delete(NAME, &params).await.unwrap();
+    }
+
+    /// The release as it stands, if it is there.
+    pub(crate) async fn release(&self) -> Option<BlueGreenRelease> {
+        self.releases.get_opt(NAME).await.unwrap()
+    }
+
+    /// The status as it stands.
+    pub(crate) async fn status(&self) -> BlueGreenReleaseStatus {
+        let release = self.release().await;
+        release
+            .and_then(|release| release.status)
+            .unwrap_or_default()
+    }
+
+    /// The healthy targets of a group, in truth.
+    pub(crate) fn healthy(&self, group: &str) -> Vec<String> {
+        judge::healthy(&self.cloud.state(), group)
+    }
+
+    /// The changes that the controller made in AWS.
+    pub(crate) fn mutations(&self) -> Vec<Mutation> {
+        story::mutations(&self.cloud)
+    }
+
+    /// Every Event about the release, as reason and note.
+    pub(crate) async fn events(&self) -> Vec<(String, String)> {
+        let events: Api<Event> = Api::default_namespaced(self.client.clone());
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let said = |event: Event| {
+            let reason = event.reason.unwrap_or_default();
+            (reason, event.note.unwrap_or_default())
+        };
+        events.items.into_iter().map(said).collect()
+    }
+
+    /// How often each process was started and told to stop: `id:port version`.
+    pub(crate) fn processes(&self, change: ProcessChange) -> Vec<String> {
+        let events = self.apps.events();
+        let of_kind = events.iter().filter(|event| event.what == change);
+        of_kind
+            .map(|event| format!("{}:{} {}", event.host, event.port, event.version))
+            .collect()
+    }
+
+    /// Ends the world; every request that was sent must have been served.
+    pub(crate) async fn end(mut self) -> Report {
+        self.clock.sleep(Duration::from_secs(5)).await;
+        let mut reports = Vec::new();
+        for load in std::mem::take(&mut self.load) {
+            reports.push(load.stop(PATIENCE).await);
+        }
+        let status = self.status().await;
+        self.control.stop().await;
+        self.judged(&status);
+        for report in &reports {
+            let totals = &report.totals;
+            let bad = totals.failed + totals.unfinished + totals.not_sent;
+            if bad > 0 || totals.served == 0 {
+                self.fail(&format!("{totals:?}"), &status);
+            }
+        }
+        reports.swap_remove(0)
+    }
+}
+
+/// A listener of its own for every group but the first.
+fn further_listeners(cloud: &Cloud, built: &scene::Scene) {
+    for (index, group) in built.groups.iter().enumerate().skip(1) {
+        let listener: Value = json!({
+            "LoadBalancerArn": built.load_balancer,
+            "Protocol": "HTTP",
+            "Port": built.listener_port + u16::try_from(index).unwrap(),
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group}],
+        });
+        cloud.arrange("CreateListener", &listener).unwrap();
+    }
+}
+
+/// The unit that runs the application.
+fn unit(port: u16) -> String {
+    format!("{NAME}@{port}.service")
+}
+
+fn inside(host: &scene::SceneHost) -> Host {
+    Host {
+        id: host.id.clone(),
+        address: host.address,
+        zone: host.zone.clone(),
+        image: String::new(),
+        tags: std::collections::BTreeMap::new(),
+        user_data: None,
+    }
+}

@@ -74,17 +74,18 @@ pub struct Command {
     validation = Rule::new("has(self.unit) != has(self.command)").message("give exactly one way to stop: unit or command"),
 )]
 pub struct StopCommand {
-    /// A systemd unit, as `shop@{{port}}.service`. The document `BlueGreen-StopUnit` stops it.
+    /// A systemd service, as `shop@{{port}}.service`. The document `BlueGreen-StopUnit` stops it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
-        regex(pattern = r"^[A-Za-z0-9_.@:{}\\-]+$")
+        regex(pattern = r"^[A-Za-z0-9_.@:{}-]+\.service$")
     )]
     pub unit: Option<String>,
 
     /// A document of your own. `{{gracePeriod}}`, in whole seconds, is filled in too. Its
-    /// contract is the one of `BlueGreen-StopUnit`: exit 0 when the application has ended by
-    /// itself or was not running, 10 when it had to be killed.
+    /// contract: exit 0 when the application has ended, 10 when it had to be killed, anything else
+    /// when it may still run. A last line as `stopped how=graceful seconds=3.2 exit=143` tells
+    /// more; `how` is `graceful`, `killed` or `already-stopped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
 }

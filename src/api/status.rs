@@ -61,10 +61,12 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
 
-    /// How many effects were intended for this object, ever. Every command carries its number as
-    /// a fence.
+    /// The number of the last effect that was intended. It grows with every one, and begins with
+    /// the time in milliseconds, so that it also grows when an object is deleted and created
+    /// anew. Every command to a host carries its number: a host refuses a number that is lower
+    /// than one it has seen.
     #[serde(default)]
-    pub effects: u64,
+    pub fence: u64,
 
     /// What is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,14 +8,14 @@ use super::{
     CommandState, Invocation, Reading,
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
-    preflight::{self, Preflight},
+    preflight::{self, Preflight, Problem},
     record::commands,
     roles::{Manner, Role, doomed, living, serving},
     world::World,
 };
 use crate::api::{
     BlueGreenReleaseStatus, Color, Course, Direction, FailurePolicy, HistoryEntry, Hold, Outcome,
-    Revision, StepKind,
+    Reason, Revision, StepKind,
 };
 
 /// Chooses the course. What is returned says why nothing was begun, where nothing was.
@@ -270,6 +270,25 @@ fn failed(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -
         .or_else(|| too_late(pass, world, status))
 }
 
+/// Why the version before is not back yet, where more than time is missing.
+pub(super) fn trouble_on_the_way_back(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Problem> {
+    if status.course.as_ref()?.direction != Direction::Back {
+        return None;
+    }
+    let message = start_failed(pass, status).or_else(|| never_healthy(pass, status))?;
+    Some(Problem {
+        reason: Reason::RollbackFailed,
+        message: format!("the old version is not back: {message}; it is tried again"),
+    })
+}
+
+/// The exit codes with which a document says that it did nothing: a command with a higher fence
+/// had been there, or another command was at work on the same unit for too long.
+const REFUSED: [i32; 2] = [30, 31];
+
 fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
     living(status, Role::Keep).find_map(|target| {
         let process = target.process.as_ref()?;
@@ -282,6 +301,8 @@ fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Stri
             return None;
         };
         match sent.get(&target.id)? {
+            // The host refused for the sake of order: the command is sent again with a new fence.
+            Invocation::Failed { code, .. } if REFUSED.contains(code) => None,
             Invocation::Failed { code, output, .. } => Some(format!(
                 "the start command on {} for port {} ended with exit code {code}: {output}",
                 target.id, target.port

@@ -76,7 +76,8 @@ fn on_its_way(
     };
     let problem = impossible
         .or_else(|| preflight::refused_effect(pass))
-        .or_else(|| preflight::on_the_way(pass, status));
+        .or_else(|| preflight::on_the_way(pass, status))
+        .or_else(|| course::trouble_on_the_way_back(pass, status));
     let waits = waits::waits(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, step.is_some(), problem);
     (step, look_at)

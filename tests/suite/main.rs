@@ -4,3 +4,4 @@
 
 mod crd;
 mod model;
+mod tidy;

@@ -59,7 +59,7 @@ async fn a_status_write_whose_answer_was_lost_makes_no_effect() {
     harness.pass().await.unwrap_err();
     assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
     assert_eq!(
-        harness.server.object()["status"]["effects"],
+        harness.server.object()["status"]["fence"],
         1,
         "the write had landed"
     );

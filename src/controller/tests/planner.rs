@@ -30,11 +30,11 @@ pub(super) fn acts_once(
     if !release.finalizer {
         return decision(status.clone(), Some(Step::AddFinalizer), now);
     }
-    if status.effects > 0 {
+    if status.fence > 0 {
         return decision(status.clone(), None, now + REST);
     }
     let mut status = status.clone();
-    status.effects = 1;
+    status.fence = 1;
     status.phase = Phase::Draining;
     status.intent = Some(Intent {
         id: "op-1".to_owned(),
@@ -58,7 +58,7 @@ pub(super) fn tries_again(
     now: Time,
 ) -> Decision {
     let mut wiped = status.clone();
-    wiped.effects = 0;
+    wiped.fence = 0;
     let mut decision = acts_once(release, &wiped, observation, now);
     decision.status.message = match &observation.last_effect {
         None => "none".to_owned(),

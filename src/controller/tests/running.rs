@@ -53,7 +53,7 @@ impl Running {
     }
 
     async fn until_effect(&self) {
-        self.until(|server| server.object()["status"]["effects"] == json!(1))
+        self.until(|server| server.object()["status"]["fence"] == json!(1))
             .await;
     }
 

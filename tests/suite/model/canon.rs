@@ -85,7 +85,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
         failed_generation: _,
         targets: _,
         intent,
-        effects: _,
+        fence: _,
         next,
         timings,
         history,
@@ -232,5 +232,5 @@ fn number_operations(status: &mut BlueGreenReleaseStatus, world: &mut World) {
             slot.fence = numbers[&slot.fence];
         }
     }
-    status.effects = numbers.len() as u64;
+    status.fence = numbers.len() as u64;
 }

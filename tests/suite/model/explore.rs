@@ -282,7 +282,7 @@ impl Walk<'_> {
     fn key(&mut self, (mut status, mut world, meta): State) -> Key {
         canon::canonical(self.scenario, &mut status, &mut world);
         let status_hash = hash(&(
-            (status.revision, status.effects, status.failed_generation),
+            (status.revision, status.fence, status.failed_generation),
             (&status.blue, &status.green, &status.course, &status.targets),
         ));
         let world_hash = hash(&world);

@@ -280,8 +280,8 @@ fn stops_in_hope(
     let (None, Some(index)) = (&decision.step, index) else {
         return decision;
     };
-    decision.status.effects += 1;
-    let number = decision.status.effects;
+    decision.status.fence += 1;
+    let number = decision.status.fence;
     let target = &mut decision.status.targets[index];
     let send = command(StepKind::Stop, number, (&target.id, target.port), "v1");
     target.process = Some(Process {
@@ -356,8 +356,8 @@ fn starts_too_early(
     let (None, Some(index)) = (&decision.step, index) else {
         return decision;
     };
-    decision.status.effects += 1;
-    let number = decision.status.effects;
+    decision.status.fence += 1;
+    let number = decision.status.fence;
     let target = &decision.status.targets[index];
     let send = command(StepKind::Start, number, (&target.id, target.port), "v2");
     decision.status.intent = Some(bluegreen::api::Intent {

@@ -124,7 +124,7 @@ fn hosts(ports: Vec<u16>) -> Fleet {
                 parameters,
             },
             stop: StopCommand {
-                unit: Some("app@{{port}}".to_owned()),
+                unit: Some("app@{{port}}.service".to_owned()),
                 command: None,
             },
         }),

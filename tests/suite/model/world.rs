@@ -350,8 +350,14 @@ impl World {
             .parameters
             .get("port")
             .or(command.parameters.get("unit"));
-        port.and_then(|text| text.rsplit('@').next()?.parse().ok())
-            .expect("the model's documents name a port")
+        port.and_then(|text| {
+            text.rsplit('@')
+                .next()?
+                .trim_end_matches(".service")
+                .parse()
+                .ok()
+        })
+        .expect("the model's documents name a port")
     }
 
     fn remember(&mut self) {

@@ -1,0 +1,179 @@
+//! Withdraws what leaves, as far as enough others are in service.
+
+use super::{
+    command::starting,
+    intend,
+    stop::{all_in_service, unlisted},
+    target_mut,
+};
+use crate::{
+    api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus},
+    plan::{
+        Group, Health, Step, TargetId, drain,
+        limits::FENCE,
+        pass::Pass,
+        planned::{arrived, keeper, manner, planned},
+        roles::{Manner, Role, doomed, living, role},
+        world::{World, id_of},
+    },
+};
+
+/// Withdraws what leaves, as far as enough others are in service.
+pub(super) fn deregister(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    let chosen = withdrawing(pass, world, status);
+    for (index, group) in world.groups.iter().enumerate() {
+        let targets: Vec<TargetId> = chosen
+            .iter()
+            .filter(|target| deregister_is_due(pass, target, &group.name))
+            .map(id_of)
+            .filter(|id| group.listed(id) != Some(Health::Draining))
+            .collect();
+        if targets.is_empty() || takes_the_last(group, &targets) {
+            continue;
+        }
+        intend(
+            pass,
+            status,
+            StepKind::Deregister,
+            Some(&group.name),
+            &targets,
+        );
+        let settle = drain::settle(pass.spec(), group.load_balancer);
+        let color = chosen[0].color;
+        for id in &targets {
+            let Some(target) = target_mut(status, id, color) else {
+                continue;
+            };
+            target.drain.retain(|d| d.group != group.name);
+            target.drain.push(GroupDrain {
+                group: group.name.clone(),
+                requested_at: Some(pass.now),
+                delay: group.delay,
+                settle,
+                draining_seen_at: None,
+                gone_seen_at: None,
+            });
+        }
+        return Some(Step::Deregister {
+            group: index,
+            targets,
+        });
+    }
+    None
+}
+
+/// Whether a group that has healthy targets would be left without one. What was in service when
+/// a withdrawal began need not be so any more when its turn comes in the next group.
+fn takes_the_last(group: &Group, targets: &[TargetId]) -> bool {
+    let mut healthy = group
+        .targets
+        .iter()
+        .filter(|(_, health)| **health == Health::Healthy)
+        .peekable();
+    healthy.peek().is_some() && healthy.all(|(target, _)| targets.contains(target))
+}
+
+/// Whether a group was not asked yet to deregister a target, or did not show it in time.
+fn deregister_is_due(pass: &Pass<'_>, target: &TargetStatus, group: &str) -> bool {
+    let concerned = target.registrations.iter().any(|r| r.group == group);
+    match target.drain.iter().find(|d| d.group == group) {
+        None => concerned || target.registrations.is_empty(),
+        Some(drain) if drain.draining_seen_at.is_some() || drain.gone_seen_at.is_some() => false,
+        Some(drain) => drain.requested_at.is_none_or(|at| pass.now >= at + FENCE),
+    }
+}
+
+/// The targets that are, or may now be, withdrawn.
+fn withdrawing(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Vec<TargetStatus> {
+    let leaving: Vec<&TargetStatus> = living(status, Role::Leave)
+        .filter(|target| !doomed(target) || !unlisted(world, target))
+        .filter(|target| !starting(pass, target))
+        .collect();
+    let (mut chosen, candidates): (Vec<&TargetStatus>, Vec<&TargetStatus>) = leaving
+        .into_iter()
+        .partition(|target| !target.drain.is_empty());
+    match manner(pass.spec()) {
+        Manner::SideBySide | Manner::Existing => {
+            if !all_in_service(pass, world, status) {
+                return Vec::new();
+            }
+            chosen.extend(candidates);
+        }
+        Manner::InPlace => chosen.extend(affordable(pass, world, status, candidates)),
+    }
+    chosen.into_iter().cloned().collect()
+}
+
+/// Those that can be withdrawn in place with enough targets left in service.
+fn affordable<'a>(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &'a BlueGreenReleaseStatus,
+    candidates: Vec<&'a TargetStatus>,
+) -> Vec<&'a TargetStatus> {
+    let hosts = planned(pass.spec(), world, status).len();
+    let most_out = pass.spec().rollout.max_unavailable.of(hosts);
+    let available = status
+        .targets
+        .iter()
+        .filter(|target| in_service(world, status, target))
+        .count();
+    let floor = hosts.saturating_sub(most_out).max(1);
+    let out = hosts_out(pass, world, status);
+    let mut spare = available.saturating_sub(floor);
+    let mut slots = most_out.saturating_sub(out);
+    // A target that is out of service already costs nothing; those go first.
+    let (healthy, sick): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|target| in_service(world, status, target));
+    let mut chosen = Vec::new();
+    for target in sick {
+        // With nothing in service the load balancer sends to all: one is always left to it.
+        if slots > 0 && (available > 0 || out + chosen.len() + 1 < hosts) {
+            slots -= 1;
+            chosen.push(target);
+        }
+    }
+    for target in healthy {
+        if slots > 0 && spare > 0 {
+            slots -= 1;
+            spare -= 1;
+            chosen.push(target);
+        }
+    }
+    chosen
+}
+
+/// Whether a target can be counted on: healthy now, not being withdrawn, and past its health gate
+/// where it is one that is kept.
+fn in_service(world: &World<'_>, status: &BlueGreenReleaseStatus, target: &TargetStatus) -> bool {
+    let counted = match role(status, target) {
+        Some(Role::Keep) => arrived(target),
+        Some(Role::Leave) | None => target.drain.is_empty() && !doomed(target),
+    };
+    target.steps.terminated.is_none() && counted && world.healthy(target)
+}
+
+/// How many hosts are being changed right now: withdrawn, and not yet back in service.
+fn hosts_out(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> usize {
+    planned(pass.spec(), world, status)
+        .iter()
+        .filter(|id| {
+            let back = keeper(status, id).is_some_and(arrived);
+            let leaving = living(status, Role::Leave)
+                .find(|target| target.id == id.id && target.port == id.port);
+            match leaving {
+                Some(target) => !target.drain.is_empty() || doomed(target),
+                None => !back,
+            }
+        })
+        .count()
+}

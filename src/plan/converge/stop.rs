@@ -1,0 +1,212 @@
+//! Stops what leaves and is proven to be drained.
+
+use std::collections::BTreeMap;
+
+use super::{
+    command::{
+        Fill, command_is_due, fence_of, note_command, resent, same_operation, seconds, starting,
+    },
+    intend, target_mut,
+};
+use crate::{
+    api::{
+        BlueGreenReleaseStatus, Color, Command, Duration, ExistingTermination, StepKind,
+        StopCommand, TargetStatus, Time,
+    },
+    plan::{
+        SendCommand, Step, TargetId,
+        limits::FENCE,
+        pass::Pass,
+        planned::{arrived, keeper, manner, planned},
+        roles::{Manner, Role, doomed, living, revision_of},
+        world::{World, id_of},
+    },
+};
+
+/// The document that stops a systemd unit.
+const STOP_UNIT: &str = "BlueGreen-StopUnit";
+
+/// How much longer than the grace period a stop command may take on a host: to wait for another
+/// command on the same unit, to look at the unit, to see a killed process go.
+pub(in crate::plan) const STOP_RESERVE: Duration = Duration::from_secs(90);
+
+/// Stops what leaves and is proven to be drained.
+pub(super) fn stop(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    let may_stop = may_stop(pass, world, status);
+    // A target whose stop was intended must be stopped to the end, whichever way the release
+    // goes now: nobody can tell whether the first command is still on its way.
+    let doomed_keepers = living(status, Role::Keep).filter(|target| doomed(target));
+    let ready: Vec<TargetStatus> = living(status, Role::Leave)
+        .filter(|target| may_stop || doomed(target))
+        .chain(doomed_keepers)
+        // What was written down is as late as `now` was; what is seen now may be as early as the
+        // beginning of the observation. Both count against stopping.
+        .filter(|target| {
+            stoppable_at(pass, status, target).is_some_and(|at| pass.observation.began_at >= at)
+        })
+        .filter(|target| unlisted(world, target))
+        .filter(|target| stop_is_due(pass, target))
+        .cloned()
+        .collect();
+    let first = ready.first()?;
+    if pass.spec().fleet.existing.is_some() {
+        return terminate(pass, status, &ready);
+    }
+    let revision = revision_of(status, first)?.clone();
+    let ids: Vec<TargetId> = ready
+        .iter()
+        .filter(|t| t.port == first.port && t.color == first.color && same_operation(t, first))
+        .map(id_of)
+        .collect();
+    let again = resent(pass, first, StepKind::Stop);
+    let operation = intend(pass, status, StepKind::Stop, None, &ids);
+    let operation = again.unwrap_or(operation);
+    for id in &ids {
+        if let Some(target) = target_mut(status, id, first.color) {
+            note_command(pass, target, StepKind::Stop, &operation);
+        }
+    }
+    let grace = pass.spec().stop.grace_period;
+    let (document, parameters) = match revision.stop? {
+        StopCommand {
+            unit: Some(unit), ..
+        } => (
+            STOP_UNIT.to_owned(),
+            BTreeMap::from([
+                ("unit".to_owned(), unit),
+                ("gracePeriod".to_owned(), "{{gracePeriod}}".to_owned()),
+                ("fence".to_owned(), "{{fence}}".to_owned()),
+                ("executionTimeout".to_owned(), seconds(grace + STOP_RESERVE)),
+            ]),
+        ),
+        StopCommand {
+            command:
+                Some(Command {
+                    document,
+                    parameters,
+                }),
+            ..
+        } => (document, parameters),
+        StopCommand {
+            unit: None,
+            command: None,
+        } => return None,
+    };
+    let fill = Fill {
+        version: revision.version.as_deref().unwrap_or_default(),
+        revision: revision.revision,
+        port: first.port,
+        fence: fence_of(&operation),
+        grace,
+    };
+    Some(Step::Send(SendCommand {
+        operation: operation.clone(),
+        kind: StepKind::Stop,
+        document,
+        parameters: fill.all(&parameters),
+        instances: ids.into_iter().map(|id| id.id).collect(),
+        timeout: grace + STOP_RESERVE,
+    }))
+}
+
+fn terminate(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    ready: &[TargetStatus],
+) -> Option<Step> {
+    let ids: Vec<TargetId> = ready.iter().map(id_of).collect();
+    let operation = intend(pass, status, StepKind::Terminate, None, &ids);
+    for target in ready {
+        if let Some(target) = target_mut(status, &id_of(target), target.color) {
+            note_command(pass, target, StepKind::Terminate, &operation);
+        }
+    }
+    Some(Step::Terminate {
+        instances: ids.into_iter().map(|id| id.id).collect(),
+    })
+}
+
+/// Whether what leaves may be stopped as things stand: where both sides live for a while, the old
+/// one lives until this very observation finds the new one in service.
+fn may_stop(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    match manner(pass.spec()) {
+        Manner::InPlace => true,
+        Manner::SideBySide | Manner::Existing => all_in_service(pass, world, status),
+    }
+}
+
+/// Whether everything that is kept has arrived and is healthy in this observation.
+pub(super) fn all_in_service(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> bool {
+    planned(pass.spec(), world, status)
+        .iter()
+        .all(|id| keeper(status, id).is_some_and(|target| arrived(target) && world.healthy(target)))
+}
+
+/// When a target that leaves may be stopped: its drain is proven, it was found withdrawn in two
+/// readings an operation timeout apart, and it was retained for as long as it was to be. `None`
+/// while that is not known.
+pub(in crate::plan) fn stoppable_at(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> Option<Time> {
+    let theirs = match pass.spec().fleet.existing.as_ref().map(|e| e.terminate) {
+        Some(ExistingTermination::Never) => true,
+        // What a rolled back release brought in is not ours to terminate.
+        Some(ExistingTermination::Instances) => target.color == Color::Green,
+        None => false,
+    };
+    if theirs || starting(pass, target) {
+        return None;
+    }
+    if doomed(target) {
+        return Some(pass.observation.began_at);
+    }
+    let proven = match (&target.steps.drained, &target.steps.unproven) {
+        (Some(drained), _) => drained.at,
+        (None, Some(unproven)) => unproven.at,
+        (None, None) => return None,
+    };
+    let withdrawn = target.steps.deregistered.as_ref()?.at;
+    let retained = if target.color == Color::Blue {
+        shifted_at(status) + pass.spec().retain
+    } else {
+        withdrawn
+    };
+    Some(proven.max(withdrawn + FENCE).max(retained))
+}
+
+/// When the last of the targets that leave was deregistered.
+fn shifted_at(status: &BlueGreenReleaseStatus) -> Time {
+    living(status, Role::Leave)
+        .filter_map(|target| target.steps.deregistered.as_ref().map(|d| d.at))
+        .max()
+        .unwrap_or(Time::from_millis(0))
+}
+
+/// Whether this very observation finds a target in no group, or draining in it.
+pub(super) fn unlisted(world: &World<'_>, target: &TargetStatus) -> bool {
+    let id = id_of(target);
+    world.groups.iter().all(|group| !group.registered(&id))
+}
+
+/// Whether the stop was not asked for yet, or must be asked for again.
+fn stop_is_due(pass: &Pass<'_>, target: &TargetStatus) -> bool {
+    match &target.process {
+        Some(process) if doomed(target) => match process.step {
+            StepKind::Terminate => pass.now >= process.sent_at + FENCE,
+            StepKind::Start | StepKind::Stop | StepKind::Register | StepKind::Deregister => {
+                command_is_due(pass, target, process)
+            }
+        },
+        Some(_) | None => true,
+    }
+}

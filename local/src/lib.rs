@@ -18,6 +18,8 @@ pub mod methods;
 pub mod monitor;
 pub mod options;
 pub mod progress;
+pub mod release;
 pub mod scenario;
 pub mod view;
+pub mod watch;
 pub mod world;

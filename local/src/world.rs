@@ -44,6 +44,26 @@ const REMOVALS: u32 = 50;
 /// What passes between two such tries, in real time.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
+/// What the names of the worlds' directories begin with.
+const DIRECTORY: &str = "bluegreen-demo-";
+
+/// Removes the directories of demos that were killed and could not do it themselves.
+pub fn remove_leftovers() {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let of = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));
+        let Some((process, _)) = of.and_then(|of| of.split_once('-')) else {
+            continue;
+        };
+        let digits = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+        if digits && !PathBuf::from("/proc").join(process).exists() {
+            // Another demo may be removing it too, or it belongs to another user.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A world. The order of its fields is the order in which they end.
 pub struct World {
     /// What truly happens.

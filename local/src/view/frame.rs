@@ -62,7 +62,9 @@ fn host(row: &Row) -> [String; 2] {
     };
     [
         format!("{id}  {target:<10} {processes:<22} {in_flight:>3} in flight"),
-        format!("     {:<44} {what}", done.join(" > ")),
+        format!("     {:<44} {what}", done.join(" > "))
+            .trim_end()
+            .to_owned(),
     ]
 }
 

@@ -34,11 +34,13 @@ impl Screen {
     pub fn show(&mut self, snapshot: &Snapshot) {
         if self.drawing {
             let lines = frame(snapshot, self.width);
-            let mut text = self.home();
+            // Without wrapping, so that a line is a line in a narrow terminal too.
+            let mut text = self.home() + "\x1b[?7l";
             for line in &lines {
                 text += line;
                 text += "\x1b[K\n";
             }
+            text += "\x1b[?7h";
             self.lines = lines.len();
             put(&text);
         } else {

@@ -10,6 +10,7 @@ pub mod aws;
 mod budget;
 mod coalesce;
 mod error;
+mod kept;
 mod observer;
 mod shared;
 

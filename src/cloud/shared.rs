@@ -1,14 +1,10 @@
 //! A cloud that many releases ask the same things at the same time.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Cloud, Error, TargetGroup, TargetGroupArn, coalesce::Coalesce};
+use super::{Cloud, Error, TargetGroup, TargetGroupArn, coalesce::Coalesce, kept::Kept};
 use crate::{
     api::{InstanceSelector, TargetGroupRef, Time},
     plan::{CommandState, Health, Instance, SendCommand, TargetId},
@@ -22,14 +18,17 @@ use crate::{
 /// who waits for the controller to notice a new setting.
 const DESCRIPTION_KEPT: Duration = Duration::from_secs(30);
 
-/// More than an account may have target groups in a region (3000), so that names which no longer
-/// exist cannot fill the memory.
-const DESCRIPTIONS: usize = 4096;
+/// How long a reading of the instances is good for.
+///
+/// A pass looks at the targets' health again and again within seconds, while the fleet they are on
+/// hardly ever changes: asking for it each time would double the calls. Nothing in it proves a
+/// drain. Ten seconds are less than the time after which a stalled release looks again.
+const FLEET_KEPT: Duration = Duration::from_secs(10);
 
 /// Coalesces the reads of many callers.
 ///
 /// There is at most one `target_health` for each group under way, and one `instances` for each
-/// selector. A caller gets a reading that began after it asked; so it may wait for the one under
+/// selector. A caller gets a reading of targets that began after it asked; so it may wait for the one under
 /// way to end first, and a read through this takes up to twice the operation timeout. Effects and
 /// questions about commands pass through.
 ///
@@ -40,14 +39,8 @@ pub struct Shared<C> {
     instances: Coalesce<(InstanceSelector, Option<String>), Vec<Instance>>,
     health: Coalesce<TargetGroupArn, BTreeMap<TargetId, Health>>,
     groups: Coalesce<TargetGroupRef, TargetGroup>,
-    descriptions: Mutex<HashMap<TargetGroupRef, Description>>,
-}
-
-#[derive(Debug)]
-struct Description {
-    group: TargetGroup,
-    /// When it was asked for.
-    at: Instant,
+    descriptions: Kept<TargetGroupRef, TargetGroup>,
+    fleets: Kept<(InstanceSelector, Option<String>), Vec<Instance>>,
 }
 
 impl<C: Cloud> Shared<C> {
@@ -59,30 +52,8 @@ impl<C: Cloud> Shared<C> {
             instances: Coalesce::default(),
             health: Coalesce::default(),
             groups: Coalesce::default(),
-            descriptions: Mutex::default(),
-        }
-    }
-
-    fn kept(&self, group: &TargetGroupRef, now: Instant) -> Option<TargetGroup> {
-        let descriptions = self
-            .descriptions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let description = descriptions.get(group)?;
-        (now.duration_since(description.at) < DESCRIPTION_KEPT).then(|| description.group.clone())
-    }
-
-    fn keep(&self, reference: &TargetGroupRef, group: &TargetGroup, at: Instant) {
-        let mut descriptions = self
-            .descriptions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if descriptions.len() >= DESCRIPTIONS {
-            descriptions.retain(|_, kept| kept.at.elapsed() < DESCRIPTION_KEPT);
-        }
-        if descriptions.len() < DESCRIPTIONS {
-            let group = group.clone();
-            descriptions.insert(reference.clone(), Description { group, at });
+            descriptions: Kept::for_duration(DESCRIPTION_KEPT),
+            fleets: Kept::for_duration(FLEET_KEPT),
         }
     }
 }
@@ -94,17 +65,23 @@ impl<C: Cloud> Cloud for Shared<C> {
         version_tag: Option<&str>,
     ) -> Result<Vec<Instance>, Error> {
         let key = (selector.clone(), version_tag.map(str::to_owned));
+        let now = Instant::now();
+        if let Some(kept) = self.fleets.get(&key) {
+            return Ok(kept);
+        }
         let (cloud, asked) = (Arc::clone(&self.cloud), key.clone());
         let read = move || {
             let (cloud, (selector, tag)) = (Arc::clone(&cloud), asked.clone());
             async move { cloud.instances(&selector, tag.as_deref()).await }
         };
-        self.instances.get(&key, read).await
+        let fleet = self.instances.get(&key, read).await?;
+        self.fleets.put(key, now, fleet.clone());
+        Ok(fleet)
     }
 
     async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {
         let now = Instant::now();
-        if let Some(kept) = self.kept(group, now) {
+        if let Some(kept) = self.descriptions.get(group) {
             return Ok(kept);
         }
         let (cloud, reference) = (Arc::clone(&self.cloud), group.clone());
@@ -113,7 +90,8 @@ impl<C: Cloud> Cloud for Shared<C> {
             async move { cloud.target_group(&group).await }
         };
         let description = self.groups.get(group, read).await?;
-        self.keep(group, &description, now);
+        self.descriptions
+            .put(group.clone(), now, description.clone());
         Ok(description)
     }
 
@@ -146,6 +124,8 @@ impl<C: Cloud> Cloud for Shared<C> {
     }
 
     async fn terminate(&self, instances: &[String]) -> Result<(), Error> {
-        self.cloud.terminate(instances).await
+        let result = self.cloud.terminate(instances).await;
+        self.fleets.forget();
+        result
     }
 }

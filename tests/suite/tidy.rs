@@ -32,9 +32,28 @@ fn text(path: &Path) -> String {
 #[test]
 fn the_planner_touches_no_client_no_clock_no_async_and_no_log() {
     let forbidden = [
-        "async ", ".await", "kube::", "aws_", "tokio", "futures", "tracing::", "println!",
-        "eprintln!", "std::time", "SystemTime", "Instant", "Timestamp::now", "rand::", "std::env",
-        "std::fs", "std::net::Tcp", "std::thread", "Mutex", "RefCell", "static mut", "crate::cloud",
+        "async ",
+        ".await",
+        "kube::",
+        "aws_",
+        "tokio",
+        "futures",
+        "tracing::",
+        "println!",
+        "eprintln!",
+        "std::time",
+        "SystemTime",
+        "Instant",
+        "Timestamp::now",
+        "rand::",
+        "std::env",
+        "std::fs",
+        "std::net::Tcp",
+        "std::thread",
+        "Mutex",
+        "RefCell",
+        "static mut",
+        "crate::cloud",
         "crate::controller",
     ];
     for path in rust_files(&root().join("src/plan")) {
@@ -58,8 +77,14 @@ fn only_the_edge_names_the_aws_sdk() {
         if path.starts_with(root().join("src/cloud/aws")) {
             continue;
         }
-        let named = text(&path).lines().any(|line| line.contains("aws_sdk") || line.contains("aws_smithy"));
-        assert!(!named, "{} names the AWS SDK; that is for src/cloud/aws", path.display());
+        let named = text(&path)
+            .lines()
+            .any(|line| line.contains("aws_sdk") || line.contains("aws_smithy"));
+        assert!(
+            !named,
+            "{} names the AWS SDK; that is for src/cloud/aws",
+            path.display()
+        );
     }
 }
 
@@ -69,7 +94,11 @@ fn files_are_short() {
     for folder in ["src", "local", "tests"] {
         for path in rust_files(&root().join(folder)) {
             let lines = text(&path).lines().count();
-            assert!(lines <= 600, "{} has {lines} lines; divide it", path.display());
+            assert!(
+                lines <= 600,
+                "{} has {lines} lines; divide it",
+                path.display()
+            );
         }
     }
 }
@@ -91,7 +120,14 @@ fn every_reason_to_stall_has_an_entry_in_the_runbook() {
 #[test]
 fn continuous_integration_runs_the_test_command_of_the_readme() {
     let command = "cargo test --workspace";
-    let in_readme = text(&root().join("README.md")).lines().any(|line| line.trim() == command);
-    let in_ci = text(&root().join(".ci/run")).lines().any(|line| line.trim() == command);
-    assert!(in_readme && in_ci, "README.md and .ci/run both have the line `{command}`");
+    let in_readme = text(&root().join("README.md"))
+        .lines()
+        .any(|line| line.trim() == command);
+    let in_ci = text(&root().join(".ci/run"))
+        .lines()
+        .any(|line| line.trim() == command);
+    assert!(
+        in_readme && in_ci,
+        "README.md and .ci/run both have the line `{command}`"
+    );
 }

@@ -9,10 +9,10 @@ use crate::{
     error::Error,
     figures::{Figures, Report},
     keep,
-    methods::Method,
+    methods::{Method, new_version},
     options::Options,
     release::{Release, Released},
-    scenario::Scenario,
+    scenario::{NAME, OLD_VERSION, Scenario},
     view::Screen,
     world,
 };
@@ -86,6 +86,13 @@ async fn run(options: &Options) -> Result<ExitCode, Error> {
         methods: Vec::new(),
     };
     let mut screen = Screen::new(options.plain);
+    screen.say(&format!(
+        "{} releases of {NAME}, {OLD_VERSION} to {}, with seed {}, {} times as fast as the wall clock",
+        methods.len(),
+        new_version()?,
+        report.seed,
+        report.time_scale
+    ));
     let mut before: Option<Released> = None;
     for (index, method) in methods.iter().enumerate() {
         let release = Release {
@@ -116,6 +123,7 @@ async fn run(options: &Options) -> Result<ExitCode, Error> {
         record(&mut report, &mut screen, Some(figures));
         finish(options, &report, &mut screen)?;
         if let Some(Released { world, mounted, .. }) = &kept {
+            let _ = verdict(&report);
             screen.say(&keep::instructions(world, mounted.as_ref()));
             std::future::pending::<()>().await;
         }

@@ -30,9 +30,10 @@ pub fn instructions(world: &World, mounted: Option<&Mounted>) -> String {
         )
     });
     format!(
-        "Everything goes on, with the load, until Ctrl-C; then all of it is removed.\n\
+        "Everything goes on, with the load, until Ctrl-C; then all of it is removed. Times in it are\n\
+         the scenario's: it began at the wall clock's time and runs {scale} times as fast.\n\
          {release}\
-         The simulated AWS at {endpoint}, where time runs {scale} times as fast:\n  \
+         The simulated AWS at {endpoint}:\n  \
          {aws} \\\n    elbv2 describe-target-health --target-group-arn {group}\n  \
          {aws} \\\n    elbv2 deregister-targets --target-group-arn {group} \\\n    \
          --targets Id={host},Port={PORT}\n\

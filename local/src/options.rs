@@ -10,7 +10,7 @@ use crate::{lifeline, methods::Method};
 /// 37 minutes of virtual time; at twelve times the speed that is a good three minutes.
 const SCALE: f64 = 12.0;
 /// The same with `--short`, whose scenario is also smaller.
-const SCALE_SHORT: f64 = 20.0;
+const SCALE_SHORT: f64 = 24.0;
 /// At more than this, the machine's own milliseconds are seconds of the scenario.
 const SCALE_MOST: f64 = 100.0;
 
@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 
-    /// How many times faster than the wall clock the scenario runs, 1 to 100. Default: 12, and 20
+    /// How many times faster than the wall clock the scenario runs, 1 to 100. Default: 12, and 24
     /// with --short.
     #[arg(long, value_parser = scale)]
     pub scale: Option<f64>,

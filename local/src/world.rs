@@ -266,10 +266,7 @@ async fn in_service(monitor: &Monitor, clock: &Clock) -> Result<(), Error> {
 }
 
 fn config(seed: u64, number: u8) -> Config {
-    // Addresses of its own for each world of each process, so that neither two demos at a time nor
-    // a process that is just ending are in the way.
-    let [high, low] = (std::process::id() as u16).to_be_bytes();
-    let (second, third) = (32 + high % 96, low.wrapping_add(number));
+    let [second, third] = octets(std::process::id(), number);
     Config {
         seed,
         hostility: Hostility::realistic(),
@@ -277,6 +274,14 @@ fn config(seed: u64, number: u8) -> Config {
         node_addresses: Ipv4Addr::new(127, second, third, 128),
         ..Config::default()
     }
+}
+
+/// Where the addresses of a world begin: others for each world of each process, so that neither
+/// two demos at a time nor a world that is just ending are in the way.
+fn octets(process: u32, number: u8) -> [u8; 2] {
+    let [_, _, high, low] = process.to_be_bytes();
+    // Twelve times eight blocks, from 127.32 to 127.127.
+    [32 + high % 12 * 8 + number % 8, low]
 }
 
 fn plan(scenario: &Scenario) -> Plan {
@@ -303,5 +308,22 @@ fn load_config(scenario: &Scenario, nodes: &[IpAddr], seed: u64) -> load::Config
         max_requests: u64::MAX,
         seed,
         ..load::Config::against(nodes.iter().map(address).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn worlds_that_may_live_at_the_same_time_have_different_addresses() {
+        let processes = 1_000..2_000;
+        let worlds = processes.flat_map(|process| (1..=6).map(move |n| octets(process, n)));
+        let all: Vec<[u8; 2]> = worlds.collect();
+        let different: HashSet<&[u8; 2]> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+        assert!(all.iter().all(|[second, _]| (32..128).contains(second)));
     }
 }

@@ -13,6 +13,7 @@ use bluegreen::{
 };
 use bluegreen_net::Clock;
 use bluegreen_registry::{Registry, kubeconfig, serve};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Config,
@@ -40,7 +41,10 @@ pub(super) const PRINCIPAL: &str = "in-memory";
 
 const NAMESPACE: &str = "default";
 /// How long a release may take, in virtual time: several times what it takes.
-const RELEASED_WITHIN: Duration = Duration::from_secs(1_800);
+const RELEASED_WITHIN: Duration = Duration::from_secs(900);
+/// How long it may ask for a person, in virtual time. A simulated cloud that is as forgetful as
+/// the real one may cause that for a moment; a person would look twice too.
+const STALLED_FOR: Duration = Duration::from_secs(90);
 /// How often the demo looks at the status for its display, in real time.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the controller may take to end, in real time.
@@ -159,32 +163,27 @@ impl Mounted {
             because,
         };
         let ended = async {
+            let mut stalled: Option<Timestamp> = None;
             loop {
                 if self.controller.is_finished() {
                     return Err(unfinished("the controller has ended".to_owned()));
                 }
                 let release = releases.get(&name).await.map_err(|error| failed(&error))?;
                 show(&release, world, progress);
-                let status = release.status.unwrap_or_default();
-                match status.phase {
-                    Phase::Released
-                        if status.observed_generation == release.metadata.generation =>
-                    {
-                        return Ok(());
+                let now = world.clock.now();
+                match standing(&release) {
+                    Standing::Released => return Ok(()),
+                    Standing::Failed(because) => return Err(unfinished(because)),
+                    Standing::Stalled(because) => {
+                        let since = *stalled.get_or_insert(now);
+                        let patience = SignedDuration::try_from(STALLED_FOR).unwrap_or_default();
+                        if now >= since + patience {
+                            return Err(unfinished(because));
+                        }
                     }
-                    Phase::Stalled | Phase::RolledBack => return Err(unfinished(status.message)),
-                    Phase::Pending
-                    | Phase::Preflight
-                    | Phase::Starting
-                    | Phase::Registering
-                    | Phase::Draining
-                    | Phase::Retaining
-                    | Phase::Stopping
-                    | Phase::Released
-                    | Phase::RollingBack
-                    | Phase::Paused
-                    | Phase::Deleting => tokio::time::sleep(LOOK).await,
+                    Standing::OnItsWay => stalled = None,
                 }
+                tokio::time::sleep(LOOK).await;
             }
         };
         match world.clock.timeout(RELEASED_WITHIN, ended).await {
@@ -202,6 +201,40 @@ impl Mounted {
         {
             tracing::warn!("the controller took too long to end");
         }
+    }
+}
+
+/// Where a release stands, as far as the demo cares.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    OnItsWay,
+    Released,
+    Stalled(String),
+    Failed(String),
+}
+
+fn standing(release: &BlueGreenRelease) -> Standing {
+    let Some(status) = &release.status else {
+        return Standing::OnItsWay;
+    };
+    // What is said of an earlier generation is not about this manifest.
+    if status.observed_generation != release.metadata.generation {
+        return Standing::OnItsWay;
+    }
+    match status.phase {
+        Phase::Released => Standing::Released,
+        Phase::RolledBack => Standing::Failed(status.message.clone()),
+        Phase::Stalled => Standing::Stalled(status.message.clone()),
+        Phase::Pending
+        | Phase::Preflight
+        | Phase::Starting
+        | Phase::Registering
+        | Phase::Draining
+        | Phase::Retaining
+        | Phase::Stopping
+        | Phase::RollingBack
+        | Phase::Paused
+        | Phase::Deleting => Standing::OnItsWay,
     }
 }
 
@@ -290,6 +323,23 @@ mod tests {
         };
         assert_eq!(rules.withdrawal, expected);
         assert_eq!(rules.stable_for, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn only_what_is_said_of_this_generation_ends_the_wait() {
+        let mut release = manifest().unwrap();
+        release.metadata.generation = Some(2);
+        assert_eq!(standing(&release), Standing::OnItsWay);
+        let mut status = api::BlueGreenReleaseStatus {
+            observed_generation: Some(1),
+            phase: Phase::Released,
+            ..api::BlueGreenReleaseStatus::default()
+        };
+        release.status = Some(status.clone());
+        assert_eq!(standing(&release), Standing::OnItsWay);
+        status.observed_generation = Some(2);
+        release.status = Some(status);
+        assert_eq!(standing(&release), Standing::Released);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod naive;
 mod script;
 mod waiter;
 
+use script::Script;
+
 use crate::{
     error::Error,
     limit::{Rules, Withdrawal},
@@ -112,30 +114,29 @@ impl Method {
         progress: &Progress,
         mounted: Option<&Mounted>,
     ) -> Result<(), Error> {
+        if self == Self::Bluegreen {
+            let because = "the controller was not started".to_owned();
+            let mounted = mounted.ok_or(Error::Unfinished {
+                method: self.name(),
+                because,
+            })?;
+            return mounted.release(world, progress).await;
+        }
         let version = new_version()?;
         let script = Script::new(self, world, progress, scenario, &version);
-        for host in 0..world.scene.hosts.len() {
-            progress.say(format!("host {} of {}", host + 1, world.scene.hosts.len()));
+        let hosts = world.scene.hosts.len();
+        for host in 0..hosts {
+            progress.say(format!("host {} of {hosts}", host + 1));
             match self {
                 Self::Kill => naive::kill(&script, host).await?,
                 Self::GracefulOnly => naive::graceful_only(&script, host).await?,
                 Self::FailHealthCheck => naive::fail_health_check(&script, host).await?,
                 Self::DeregisterSleep => naive::deregister_sleep(&script, host).await?,
                 Self::DeregisterWait => naive::deregister_wait(&script, host).await?,
-                // The controller takes care of all hosts.
-                Self::Bluegreen => match mounted {
-                    Some(mounted) => return mounted.release(world, progress).await,
-                    None => {
-                        return Err(Error::Unfinished {
-                            method: self.name(),
-                            because: "the controller was not started".to_owned(),
-                        });
-                    }
-                },
+                // It takes care of all hosts by itself.
+                Self::Bluegreen => {}
             }
         }
         Ok(())
     }
 }
-
-use script::Script;

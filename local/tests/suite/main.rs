@@ -9,6 +9,9 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod faults;
 mod harness;
 mod hostile;
+mod kills;
 mod releases;
+mod timing;

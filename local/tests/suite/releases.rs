@@ -55,8 +55,10 @@ async fn complete(world: &World, status: &BlueGreenReleaseStatus) {
             DrainProof::NeverRegistered => panic!("{target:?}"),
         }
     }
+    // They are published after the status, by a task of its own.
+    world.clock.sleep(std::time::Duration::from_secs(2)).await;
+    let events = world.events().await;
     for reason in ["TargetsDrained", "TargetsHealthy", "Promoted", "Released"] {
-        let events = world.events().await;
         let told = events.iter().any(|(one, _)| one == reason);
         assert!(told, "no Event {reason} in {events:?}");
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bluegreen_app::app::{self, OnTerminate, Signal};
+use bluegreen_app::app::{self, Signal};
 use bluegreen_cloud::{
     hosts::{
         Halt, Host, MemoryHost, StartUnit, StopUnit,
@@ -285,13 +285,5 @@ impl MemoryHost for Apps {
             }
         }
         async {}.boxed()
-    }
-}
-
-/// An application that does on SIGTERM what is said.
-pub(crate) fn on_terminate(behaviour: &Behaviour, what: OnTerminate) -> Behaviour {
-    Behaviour {
-        on_terminate: what,
-        ..behaviour.clone()
     }
 }

@@ -7,7 +7,7 @@ use bluegreen::api::{BlueGreenReleaseStatus, Phase, Reason};
 use super::world::World;
 
 /// How often a test looks at a status.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 
 impl World {
     /// Waits until the status shows something, for at most so many virtual seconds.
@@ -52,6 +52,20 @@ impl World {
         assert_eq!(is, "True");
         assert_eq!(condition(&status, "Ready").unwrap().0, "False");
         message
+    }
+
+    /// Waits until the object is gone.
+    pub(crate) async fn until_gone(&self, seconds: u64) {
+        let end = self.clock.now() + jiff::SignedDuration::from_secs(seconds.try_into().unwrap());
+        while let Some(release) = self.release().await {
+            let status = release.status.unwrap_or_default();
+            self.listen(&status);
+            self.judged(&status);
+            if self.clock.now() > end {
+                self.fail(&format!("not gone within {seconds} s"), &status);
+            }
+            self.clock.sleep(LOOK).await;
+        }
     }
 
     /// Waits until something is true of the world.

@@ -35,6 +35,8 @@ pub(crate) enum Fleet {
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     pub(crate) hosts: usize,
+    /// Hosts besides that carry the tag and run nothing.
+    pub(crate) spare: usize,
     pub(crate) ports: Vec<u16>,
     pub(crate) groups: usize,
     pub(crate) fleet: Fleet,
@@ -61,6 +63,7 @@ impl Scene {
         let behaviours = [OLD, NEW, THIRD].map(|version| (version.to_owned(), behaviour.clone()));
         Self {
             hosts: 3,
+            spare: 0,
             ports: vec![8080],
             groups: 1,
             fleet: Fleet::Hosts,
@@ -153,7 +156,7 @@ impl Scene {
 
     /// What the cloud is to build.
     pub(crate) fn plan(&self) -> Plan {
-        let mut plan = Plan::simple(NAME, self.ports[0], self.hosts);
+        let mut plan = Plan::simple(NAME, self.ports[0], self.hosts + self.spare);
         plan.groups = self
             .group_names()
             .iter()

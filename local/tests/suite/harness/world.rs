@@ -56,6 +56,7 @@ pub(crate) struct World {
     pub(crate) judge: Judge,
     pub(crate) control: Control,
     pub(crate) registry: Registry,
+    pub(crate) net: Net,
     pub(crate) releases: Api<BlueGreenRelease>,
     client: Client,
     pub(super) began: Timestamp,
@@ -150,6 +151,7 @@ impl World {
             judge,
             control,
             registry,
+            net: net.clone(),
             told: Mutex::default(),
             load: Vec::new(),
             _judging: judging,
@@ -242,6 +244,19 @@ impl World {
         judge::healthy(&self.cloud.state(), group)
     }
 
+    /// Makes a listener that forwards to a target group.
+    pub(crate) fn listen_on(&self, port: u16, group: &str) {
+        listener(&self.cloud, &self.built, port, group);
+    }
+
+    /// The state of an instance, in truth.
+    pub(crate) fn instance_state(&self, id: &str) -> String {
+        let state = self.cloud.state();
+        let mut instances = state["instances"].as_array().into_iter().flatten();
+        let found = instances.find(|instance| instance["id"] == id);
+        found.unwrap()["state"].as_str().unwrap().to_owned()
+    }
+
     /// The changes that the controller made in AWS.
     pub(crate) fn mutations(&self) -> Vec<Mutation> {
         story::mutations(&self.cloud)
@@ -291,14 +306,19 @@ impl World {
 /// A listener of its own for every group but the first.
 fn further_listeners(cloud: &Cloud, built: &scene::Scene) {
     for (index, group) in built.groups.iter().enumerate().skip(1) {
-        let listener: Value = json!({
-            "LoadBalancerArn": built.load_balancer,
-            "Protocol": "HTTP",
-            "Port": built.listener_port + u16::try_from(index).unwrap(),
-            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group}],
-        });
-        cloud.arrange("CreateListener", &listener).unwrap();
+        let port = built.listener_port + u16::try_from(index).unwrap();
+        listener(cloud, built, port, group);
     }
+}
+
+fn listener(cloud: &Cloud, built: &scene::Scene, port: u16, group: &str) {
+    let listener: Value = json!({
+        "LoadBalancerArn": built.load_balancer,
+        "Protocol": "HTTP",
+        "Port": port,
+        "DefaultActions": [{"Type": "forward", "TargetGroupArn": group}],
+    });
+    cloud.arrange("CreateListener", &listener).unwrap();
 }
 
 /// The unit that runs the application.

@@ -1,0 +1,72 @@
+//! Applications that do not do what they should.
+
+use bluegreen::api::{Outcome, Phase, StopHow};
+use bluegreen_app::app::{HealthBehaviour, OnTerminate};
+use serde_json::json;
+
+use crate::harness::{Behaviour, Manifest, NEW, OLD, Scene, World, condition};
+
+#[tokio::test(start_paused = true)]
+async fn one_that_ignores_sigterm_is_killed_after_the_grace_period() {
+    let scene = Scene::side_by_side()
+        .short()
+        .behaving(OLD, |behaviour| Behaviour {
+            on_terminate: OnTerminate::Ignore,
+            ..behaviour
+        });
+    let manifest = Manifest::of(&scene).with("stop.gracePeriod", json!("20s"));
+    let world = World::new(scene, 430).await;
+    world.start();
+    world.apply(&manifest).await;
+    let status = world.until_released(900).await;
+    for target in status.targets.iter().filter(|target| target.revision == 0) {
+        let terminated = target.steps.terminated.as_ref().unwrap();
+        assert_eq!(terminated.how, StopHow::Killed);
+        let took = terminated.took.unwrap().as_secs_f64();
+        assert!((20.0..22.0).contains(&took), "{took}");
+    }
+    world.end().await;
+}
+
+/// The new version never becomes healthy.
+async fn never_healthy(scene: Scene, seed: u64) {
+    let scene = scene.short().behaving(NEW, |behaviour| Behaviour {
+        health: HealthBehaviour::NeverHealthy,
+        ..behaviour
+    });
+    let manifest = Manifest::of(&scene).with("health.timeout", json!("60s"));
+    let world = World::new(scene, seed).await;
+    world.start();
+    world.apply(&manifest).await;
+    let status = world
+        .until("it is rolled back", 900, |status| {
+            status.phase == Phase::RolledBack
+        })
+        .await;
+    let (ready, reason, message) = condition(&status, "Ready").unwrap();
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "RolledBack"));
+    assert!(message.contains("healthy"), "{message}");
+    assert!(message.contains(OLD), "{message}");
+    assert_eq!(status.history[0].outcome, Outcome::RolledBack);
+    let running = world.apps.running();
+    assert_eq!(running.len(), world.scene.hosts, "{running:?}");
+    assert!(running.iter().all(|(_, _, version)| version == OLD));
+    let group = &world.built.groups[0];
+    assert_eq!(world.healthy(group).len(), world.scene.hosts);
+    // It is not tried again by itself.
+    let before = world.mutations();
+    world.clock.sleep(std::time::Duration::from_secs(600)).await;
+    assert_eq!(world.mutations(), before);
+    let report = world.end().await;
+    assert!(!report.totals.by_version.contains_key(NEW));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_becomes_healthy_side_by_side_is_rolled_back() {
+    never_healthy(Scene::side_by_side(), 431).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_becomes_healthy_in_place_is_rolled_back() {
+    never_healthy(Scene::in_place(), 432).await;
+}

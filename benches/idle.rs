@@ -130,13 +130,15 @@ async fn measure(releases: usize) -> Result<(), Box<dyn Error>> {
             .spawn()?,
     );
     let measured = until_released(&client, releases).await;
-    let memory = resident(controller.0.id());
+    let resident = memory(controller.0.id(), "VmRSS:");
+    let file = memory(controller.0.id(), "RssFile:");
     drop(controller);
     std::fs::remove_dir_all(&folder)?;
     let seconds = measured?;
     println!(
-        "{{\"releases\": {releases}, \"residentKiB\": {}, \"secondsUntilAllAreReleased\": {seconds:.1}, \"awsCalls\": {}}}",
-        memory?,
+        "{{\"releases\": {releases}, \"residentKiB\": {}, \"ofWhichProgramFileKiB\": {}, \"secondsUntilAllAreReleased\": {seconds:.1}, \"awsCalls\": {}}}",
+        resident?,
+        file?,
         cloud.ledger(0).len()
     );
     Ok(())
@@ -192,12 +194,12 @@ async fn until_released(client: &Client, releases: usize) -> Result<f64, Box<dyn
     Err("the controller did not get through the releases in time".into())
 }
 
-/// The resident memory of a process in KiB.
-fn resident(process: u32) -> Result<u64, Box<dyn Error>> {
+/// A figure of a process's memory, in KiB.
+fn memory(process: u32, name: &str) -> Result<u64, Box<dyn Error>> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .ok_or("the operating system does not say how much is resident")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -73,15 +73,12 @@ impl Scenario {
         }
     }
 
-    /// The same on two hosts, with a faster application and a smaller load.
+    /// The same on two hosts, with a faster application.
     #[must_use]
     pub fn short() -> Self {
         Self {
             hosts: 2,
             startup: Duration::from_secs(5),
-            keep_alive_clients: 12,
-            new_connection_clients: 6,
-            arrivals_per_second: 2.0,
             warm_up: Duration::from_secs(5),
             cool_down: Duration::from_secs(2),
             ..Self::full()

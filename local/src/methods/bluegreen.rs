@@ -23,11 +23,11 @@ use kube::{
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::Method;
+use super::{Method, shown};
 use crate::{
     error::Error,
     limit::{Rules, Withdrawal},
-    progress::{HostProgress, Progress},
+    progress::Progress,
     world::World,
 };
 
@@ -169,7 +169,7 @@ impl Mounted {
                     return Err(unfinished("the controller has ended".to_owned()));
                 }
                 let release = releases.get(&name).await.map_err(|error| failed(&error))?;
-                show(&release, world, progress);
+                shown::show(&release, world, progress);
                 let now = world.clock.now();
                 match standing(&release) {
                     Standing::Released => return Ok(()),
@@ -274,39 +274,6 @@ fn parts(world: &World, client: Client, server: String) -> Parts<Around> {
         },
         metrics,
         listener: None,
-    }
-}
-
-/// Puts what the status says into the words of the display.
-fn show(release: &BlueGreenRelease, world: &World, progress: &Progress) {
-    let Some(status) = &release.status else {
-        return;
-    };
-    progress.say(format!("{}: {}", status.phase.as_str(), status.message));
-    for (index, host) in world.scene.hosts.iter().enumerate() {
-        let mut shown = HostProgress::default();
-        for target in status.targets.iter().filter(|target| target.id == host.id) {
-            let version = target.version.as_deref().unwrap_or("?");
-            let steps = &target.steps;
-            let started = target.process.as_ref().and_then(|p| p.running_at.as_ref());
-            let done = [
-                ("started", started.is_some()),
-                ("registered", steps.registered.is_some()),
-                ("healthy", steps.healthy.is_some()),
-                ("deregistered", steps.deregistered.is_some()),
-                ("drained", steps.drained.is_some()),
-                ("terminated", steps.terminated.is_some()),
-            ];
-            let done: Vec<&str> = done.iter().filter(|(_, is)| *is).map(|(n, _)| *n).collect();
-            if let Some(last) = done.last() {
-                shown.done.push(format!("{version} {last}"));
-            }
-            if steps.deregistered.is_some() && steps.drained.is_none() {
-                "draining".clone_into(&mut shown.doing);
-                shown.until = status.next.as_ref().map(|next| next.at.timestamp());
-            }
-        }
-        progress.host(index, shown);
     }
 }
 

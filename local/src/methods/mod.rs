@@ -7,6 +7,7 @@
 mod bluegreen;
 mod naive;
 mod script;
+mod shown;
 mod waiter;
 
 use script::Script;

@@ -1,11 +1,15 @@
-//! The controller is killed between any two of its calls to AWS, and started again.
+//! The controller is killed between two of its calls to AWS, and started again.
+//!
+//! Most calls are looks that find nothing new, and a kill between two of them is like the next. By
+//! default every kill around a call that changes something is tried, and every twelfth of the
+//! others; with `BLUEGREEN_KILLS=all` every one.
 
 use std::time::Duration;
 
 use bluegreen::api::BlueGreenReleaseStatus;
 use futures::FutureExt;
 
-use crate::harness::{Kill, Manifest, Moment, NEW, ProcessChange, Scene, World};
+use crate::harness::{Kill, Manifest, Moment, NEW, ProcessChange, Scene, World, calls, changes};
 
 /// One seed for all: a run with a kill is the undisturbed one up to that call.
 const SEED: u64 = 300;
@@ -60,8 +64,31 @@ fn end(world: &World, status: &BlueGreenReleaseStatus) -> End {
     }
 }
 
-/// Releases with a kill, or without; returns what it came to and how many calls it took.
-async fn release(scene: Scene, kill: Option<Kill>) -> (End, usize) {
+/// Around a change, so many calls on either side are killed one by one.
+const AROUND: usize = 1;
+/// Of the other calls, every such one is killed.
+const SHARE: usize = 12;
+
+/// Which calls are killed, of calls that did or did not change something.
+fn chosen(changing: &[bool], moment: Moment) -> Vec<usize> {
+    let all = std::env::var("BLUEGREEN_KILLS").is_ok_and(|which| which == "all");
+    let near = |call: usize| {
+        let from = call.saturating_sub(AROUND);
+        let to = (call + AROUND + 1).min(changing.len());
+        changing[from..to].contains(&true)
+    };
+    let calls = 0..changing.len();
+    calls
+        .filter(|call| match moment {
+            Moment::Before | Moment::After => all || near(*call) || call % SHARE == 0,
+            // A look that is carried out after its caller's death is nothing at all.
+            Moment::Late => changing[*call],
+        })
+        .collect()
+}
+
+/// Releases with a kill, or without; returns what it came to, and which of its calls were changes.
+async fn release(scene: Scene, kill: Option<Kill>) -> (End, Vec<bool>) {
     let manifest = Manifest::of(&scene);
     let world = World::new(scene, SEED).await;
     let reviving = match kill {
@@ -73,7 +100,7 @@ async fn release(scene: Scene, kill: Option<Kill>) -> (End, usize) {
     };
     world.apply(&manifest).await;
     let status = world.until_released(900).await;
-    let calls = world.control.calls();
+    let calls = calls(&world.cloud).iter().map(changes).collect();
     let controllers = 1 + usize::from(kill.is_some());
     assert_eq!(
         world.control.starts(),
@@ -112,10 +139,12 @@ fn repeated_deregistrations(world: &World) -> Vec<String> {
 /// Kills at every call, on the given side of it, and compares.
 async fn every_kill(scene: fn() -> Scene, moment: Moment) {
     let (undisturbed, calls) = release(scene(), None).await;
-    assert!(calls > 20, "{calls}");
-    println!("{calls} calls");
+    let chosen = chosen(&calls, moment);
+    let (count, calls) = (chosen.len(), calls.len());
+    assert!(count > 3, "{count} of {calls}");
+    println!("{count} of {calls} calls");
     let mut wrong = Vec::new();
-    for call in 0..calls {
+    for call in chosen {
         let kill = Kill { call, moment };
         println!("{kill:?}");
         let ended = std::panic::AssertUnwindSafe(release(scene(), Some(kill))).catch_unwind();
@@ -127,7 +156,7 @@ async fn every_kill(scene: fn() -> Scene, moment: Moment) {
     }
     assert!(
         wrong.is_empty(),
-        "{} of {calls}: {}",
+        "{} of {count}: {}",
         wrong.len(),
         wrong.join("\n")
     );
@@ -151,4 +180,14 @@ async fn before_any_call_in_place() {
 #[tokio::test(start_paused = true)]
 async fn after_any_call_in_place() {
     every_kill(|| Scene::in_place().short(), Moment::After).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_call_still_under_way_side_by_side() {
+    every_kill(|| Scene::side_by_side().short(), Moment::Late).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_call_still_under_way_in_place() {
+    every_kill(|| Scene::in_place().short(), Moment::Late).await;
 }

@@ -69,7 +69,6 @@ struct Inner {
 }
 
 struct Running {
-    life: Arc<Life>,
     shutdown: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
@@ -160,19 +159,8 @@ impl Control {
         });
         life.task.set(task.abort_handle()).unwrap();
         let task = AbortOnDropHandle::new(task);
-        let running = Running {
-            life,
-            shutdown,
-            task,
-        };
+        let running = Running { shutdown, task };
         *self.0.running.lock().unwrap() = Some(running);
-    }
-
-    /// Kills the controller that runs, if one does.
-    pub(crate) fn kill(&self) {
-        if let Some(running) = self.0.running.lock().unwrap().take() {
-            running.life.end();
-        }
     }
 
     /// Ends the controller in order.
@@ -190,14 +178,6 @@ impl Control {
         running
             .as_ref()
             .is_some_and(|running| !running.task.is_finished())
-    }
-
-    /// How many calls to AWS the present controller has made.
-    pub(crate) fn calls(&self) -> usize {
-        let running = self.0.running.lock().unwrap();
-        running
-            .as_ref()
-            .map_or(0, |running| running.life.calls.load(Ordering::Relaxed))
     }
 
     /// How many controllers were started.

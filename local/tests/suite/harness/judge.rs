@@ -21,8 +21,6 @@ struct State {
     floor: usize,
     /// The targets that this counts for, by group. Empty: not yet.
     groups: Vec<String>,
-    /// A process that is told to stop may have requests in flight: a drain was given up.
-    unproven_allowed: bool,
     violations: Vec<String>,
     lowest: Option<usize>,
 }
@@ -42,16 +40,6 @@ impl Judge {
         state.floor = floor;
     }
 
-    /// From now on so many targets have to be healthy: something that is not our doing takes some.
-    pub(crate) fn lower_to(&self, floor: usize) {
-        self.0.state.lock().unwrap().floor = floor;
-    }
-
-    /// A drain that cannot be proven may be given up from now on.
-    pub(crate) fn allow_unproven(&self) {
-        self.0.state.lock().unwrap().unproven_allowed = true;
-    }
-
     /// What has gone wrong so far.
     pub(crate) fn violations(&self) -> Vec<String> {
         self.0.state.lock().unwrap().violations.clone()
@@ -65,8 +53,7 @@ impl Judge {
     /// A process is about to be sent SIGTERM.
     pub(crate) fn signalled(&self, host: &str, port: u16, oracle: &Oracle) {
         let in_flight = oracle.in_flight(host, port);
-        let unproven_allowed = self.0.state.lock().unwrap().unproven_allowed;
-        if in_flight > 0 && !unproven_allowed {
+        if in_flight > 0 {
             self.report(format!(
                 "{host}:{port} is told to stop with {in_flight} requests in flight"
             ));

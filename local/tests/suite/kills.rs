@@ -1,8 +1,8 @@
 //! The controller is killed between two of its calls to AWS, and started again.
 //!
 //! Most calls are looks that find nothing new, and a kill between two of them is like the next. By
-//! default every kill around a call that changes something is tried, and every twelfth of the
-//! others; with `BLUEGREEN_KILLS=all` every one.
+//! default every kill at a call that changes something is tried, and some of the others; with
+//! `BLUEGREEN_KILLS=all` every one.
 
 use std::time::Duration;
 
@@ -64,23 +64,20 @@ fn end(world: &World, status: &BlueGreenReleaseStatus) -> End {
     }
 }
 
-/// Around a change, so many calls on either side are killed one by one.
-const AROUND: usize = 1;
-/// Of the other calls, every such one is killed.
-const SHARE: usize = 12;
+/// Of the calls that change nothing, every such one is killed.
+const SHARE: usize = 24;
 
 /// Which calls are killed, of calls that did or did not change something.
 fn chosen(changing: &[bool], moment: Moment) -> Vec<usize> {
     let all = std::env::var("BLUEGREEN_KILLS").is_ok_and(|which| which == "all");
-    let near = |call: usize| {
-        let from = call.saturating_sub(AROUND);
-        let to = (call + AROUND + 1).min(changing.len());
-        changing[from..to].contains(&true)
-    };
+    let follows_change = |call: usize| call > 0 && changing[call - 1];
     let calls = 0..changing.len();
     calls
         .filter(|call| match moment {
-            Moment::Before | Moment::After => all || near(*call) || call % SHARE == 0,
+            Moment::Before => all || changing[*call] || call % SHARE == 0,
+            Moment::After => {
+                all || changing[*call] || follows_change(*call) || call % SHARE == SHARE / 2
+            }
             // A look that is carried out after its caller's death is nothing at all.
             Moment::Late => changing[*call],
         })

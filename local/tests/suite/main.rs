@@ -9,6 +9,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod careless;
 mod faults;
 mod harness;
 mod hostile;

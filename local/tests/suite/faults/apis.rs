@@ -7,12 +7,7 @@ use bluegreen_registry::{Effect, Fault, Verb};
 
 use crate::harness::{Manifest, Scene, World};
 
-const PHASES: [Phase; 4] = [
-    Phase::Starting,
-    Phase::Registering,
-    Phase::Draining,
-    Phase::Stopping,
-];
+const PHASES: [Phase; 3] = [Phase::Starting, Phase::Draining, Phase::Stopping];
 
 /// Does something to the API server in each phase of a release; it must not matter.
 async fn in_each_phase(seed: u64, hurt: impl AsyncFn(&World)) {

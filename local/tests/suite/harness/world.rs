@@ -282,6 +282,11 @@ impl World {
             .collect()
     }
 
+    /// How many requests were not served so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.load.iter().map(|load| load.totals().failed).sum()
+    }
+
     /// Ends the world; every request that was sent must have been served.
     pub(crate) async fn end(mut self) -> Report {
         self.clock.sleep(Duration::from_secs(5)).await;

@@ -9,6 +9,7 @@ use super::{
     Health, LoadBalancerKind, ProbeReading, Reading,
     limits::{DRAIN_MARGIN, FENCE, SETTLE_APPLICATION, SETTLE_NETWORK},
     pass::Pass,
+    roles::doomed,
     world::{World, id_of},
 };
 use crate::api::{
@@ -33,7 +34,9 @@ pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStat
     }
     see_deregistered(pass, world, target);
     let probe = see_probe(pass, target);
-    if target.steps.drained.is_none() {
+    // A probe that falls silent because the process is being stopped proves nothing any more.
+    let given_up = target.steps.unproven.is_some() && doomed(target);
+    if target.steps.drained.is_none() && !given_up {
         target.steps.drained = proof(pass, world, target, probe);
     }
     give_up(pass, target);

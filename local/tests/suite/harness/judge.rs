@@ -54,7 +54,7 @@ impl Judge {
     pub(crate) fn signalled(&self, host: &str, port: u16, oracle: &Oracle) {
         let in_flight = oracle.in_flight(host, port);
         if in_flight > 0 {
-            self.report(format!(
+            self.report(&format!(
                 "{host}:{port} is told to stop with {in_flight} requests in flight"
             ));
         }
@@ -68,7 +68,7 @@ impl Judge {
         };
         let wrong = oracle.counters().signalled_while_registered;
         if wrong > 0 {
-            self.report(format!(
+            self.report(&format!(
                 "{wrong} processes were told to stop while registered"
             ));
         }
@@ -82,17 +82,17 @@ impl Judge {
             state.lowest = Some(state.lowest.map_or(count, |lowest| lowest.min(count)));
             drop(state);
             if count < floor {
-                self.report(format!(
+                self.report(&format!(
                     "{count} targets are healthy in {group}, and never should be less than {floor}"
                 ));
             }
         }
     }
 
-    fn report(&self, what: String) {
+    fn report(&self, what: &str) {
         let at = self.0.clock.now();
         let violations = &mut self.0.state.lock().unwrap().violations;
-        if !violations.iter().any(|known| known.ends_with(&what)) {
+        if !violations.iter().any(|known| known.ends_with(what)) {
             violations.push(format!("{at}: {what}"));
         }
     }

@@ -6,6 +6,10 @@ use crate::api::{
     Timings,
 };
 
+/// No shorter grace period is recommended: an application that stopped at once a few times may
+/// need longer when it has something to finish.
+const GRACE_LEAST: Duration = Duration::from_secs(10);
+
 /// Takes a drain or a stop into the figures when its step was recorded in this pass.
 pub(super) fn record(status: &mut BlueGreenReleaseStatus, before: &Steps, target: &TargetStatus) {
     // The full delay says nothing about when the last request ended; quiet readings do.
@@ -40,7 +44,9 @@ fn sum_up(timings: &mut Timings) {
     timings.stop = percentiles(&timings.last_stops);
     timings.recommended = Some(Recommendation {
         deregistration_delay: timings.drain.map(|drain| with_reserve(drain.p99)),
-        grace_period: timings.stop.map(|stop| with_reserve(stop.p99)),
+        grace_period: timings
+            .stop
+            .map(|stop| with_reserve(stop.p99).max(GRACE_LEAST)),
     });
 }
 

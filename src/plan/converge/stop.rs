@@ -43,11 +43,8 @@ pub(super) fn stop(
     let ready: Vec<TargetStatus> = living(status, Role::Leave)
         .filter(|target| may_stop || doomed(target))
         .chain(doomed_keepers)
-        // What was written down is as late as `now` was; what is seen now may be as early as the
-        // beginning of the observation. Both count against stopping.
-        .filter(|target| {
-            stoppable_at(pass, status, target).is_some_and(|at| pass.observation.began_at >= at)
-        })
+        .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
+        .filter(|target| doomed(target) || seen_twice(pass, target))
         .filter(|target| unlisted(world, target))
         .filter(|target| stop_is_due(pass, target))
         .cloned()
@@ -168,7 +165,7 @@ pub(in crate::plan) fn stoppable_at(
         return None;
     }
     if doomed(target) {
-        return Some(pass.observation.began_at);
+        return Some(pass.now);
     }
     let proven = match (&target.steps.drained, &target.steps.unproven) {
         (Some(drained), _) => drained.at,
@@ -182,6 +179,14 @@ pub(in crate::plan) fn stoppable_at(
         withdrawn
     };
     Some(proven.max(withdrawn + FENCE).max(retained))
+}
+
+/// Whether a target was found withdrawn in two readings, an operation timeout apart. The first was
+/// written down when it had ended, and this one is as old as its beginning: both count against
+/// stopping.
+fn seen_twice(pass: &Pass<'_>, target: &TargetStatus) -> bool {
+    let first = target.steps.deregistered.as_ref().map(|step| step.at);
+    first.is_some_and(|first| pass.observation.began_at >= first + FENCE)
 }
 
 /// When the last of the targets that leave was deregistered.

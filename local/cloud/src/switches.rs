@@ -31,6 +31,17 @@ pub enum Switch {
         /// The new delay.
         seconds: u32,
     },
+    /// Drains do not end, or do again: a target stays `draining` past its deregistration delay,
+    /// for as long as this is on. Connections are still cut off when the delay ends, and a target
+    /// that is registered again, or whose instance is terminated, is not held back. What is
+    /// overdue when it is turned off ends at once.
+    EndlessDrains {
+        /// The target group's ARN; absent is every group there is.
+        #[serde(default)]
+        target_group: Option<String>,
+        /// Whether it is on.
+        on: bool,
+    },
     /// How many instances a zone has room for.
     Capacity {
         /// The zone.
@@ -41,7 +52,7 @@ pub enum Switch {
 }
 
 pub(crate) fn throw(ctx: &mut Ctx<'_>, switch: &Switch) -> Result<(), ApiError> {
-    let subject = match switch {
+    let subject: &str = match switch {
         Switch::AgentOffline { instance, offline } => {
             let agents = &mut ctx.world.ssm.offline;
             if *offline {
@@ -64,6 +75,17 @@ pub(crate) fn throw(ctx: &mut Ctx<'_>, switch: &Switch) -> Result<(), ApiError> 
             attributes.insert(delay, seconds.to_string());
             target_group
         }
+        Switch::EndlessDrains { target_group, on } => match target_group {
+            Some(arn) => {
+                ctx.elb().group_mut(arn)?.endless_drains = *on;
+                arn
+            }
+            None => {
+                let groups = ctx.elb().groups.values_mut();
+                groups.for_each(|group| group.endless_drains = *on);
+                "every target group"
+            }
+        },
         Switch::Capacity { zone, instances } => {
             match instances {
                 Some(count) => ctx.ec2().capacity.insert(zone.clone(), *count),
@@ -72,6 +94,6 @@ pub(crate) fn throw(ctx: &mut Ctx<'_>, switch: &Switch) -> Result<(), ApiError> 
             zone
         }
     };
-    ctx.event(EventKind::Switched, subject.clone(), format!("{switch:?}"));
+    ctx.event(EventKind::Switched, subject, format!("{switch:?}"));
     Ok(())
 }

@@ -176,6 +176,7 @@ pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
         check,
         attributes: defaults(&ATTRIBUTES),
         targets: BTreeMap::new(),
+        endless_drains: false,
     };
     let shown = show(ctx.elb(), &group);
     ctx.elb().groups.insert(arn.clone(), group);

@@ -74,6 +74,15 @@ pub(crate) struct Group {
     pub(crate) check: CheckSettings,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) targets: BTreeMap<(String, u16), Target>,
+    /// Whether targets stay `draining` when their delay is over.
+    pub(crate) endless_drains: bool,
+}
+
+impl Group {
+    /// When a target's drain ends by itself, if it does.
+    pub(crate) fn drain_ends(&self, target: &Target) -> Option<Timestamp> {
+        target.draining_until.filter(|_| !self.endless_drains)
+    }
 }
 
 /// A target group's health check.

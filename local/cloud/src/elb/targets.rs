@@ -120,7 +120,7 @@ pub(super) fn deregister(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
         if target.draining_until.is_some() {
             continue;
         }
-        if delay == 0 {
+        if delay == 0 && !group.endless_drains {
             targets.remove(&key);
             ctx.event(EventKind::TargetGone, subject, "no deregistration delay");
         } else {
@@ -157,16 +157,15 @@ pub(crate) fn report(world: &mut World, report: HealthReport, now: Timestamp) {
 /// When a target's state changes by itself next.
 pub(crate) fn next_due(view: &View, now: Timestamp, config: &Config) -> Option<Timestamp> {
     let groups = view.elb.groups.values();
-    let due = groups
-        .flat_map(|group| &group.targets)
-        .flat_map(|((id, _), target)| {
-            let active = Some(target.active_at).filter(|at| *at > now);
-            [
-                active,
-                target.draining_until,
-                forgotten_at(view, id, config),
-            ]
-        });
+    let targets = groups.flat_map(|group| group.targets.iter().map(move |entry| (group, entry)));
+    let due = targets.flat_map(|(group, ((id, _), target))| {
+        let active = Some(target.active_at).filter(|at| *at > now);
+        [
+            active,
+            group.drain_ends(target),
+            forgotten_at(view, id, config),
+        ]
+    });
     due.flatten().min()
 }
 
@@ -175,7 +174,7 @@ pub(crate) fn advance(world: &mut World, now: Timestamp, config: &Config) -> boo
     let mut gone = Vec::new();
     for group in world.live.elb.groups.values() {
         for ((id, port), target) in &group.targets {
-            let drained = target.draining_until.is_some_and(|until| until <= now);
+            let drained = group.drain_ends(target).is_some_and(|until| until <= now);
             let forgotten = forgotten_at(&world.live, id, config).is_some_and(|at| at <= now);
             if drained || forgotten {
                 gone.push((group.arn.clone(), (id.clone(), *port), drained));
@@ -212,7 +211,7 @@ pub(super) fn statuses(
 ) -> Vec<(String, u16, TargetStatus)> {
     let listed = group.targets.iter().filter(|(_, target)| {
         // A stale view may still hold a target whose drain is over by now.
-        target.draining_until.is_none_or(|until| now < until)
+        group.drain_ends(target).is_none_or(|until| now < until)
     });
     listed
         .map(|((id, port), target)| (id.clone(), *port, status(view, group, id, target, now)))

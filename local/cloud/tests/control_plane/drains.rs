@@ -1,6 +1,7 @@
 //! Draining: how long, of what, and the way back.
 
-use bluegreen_cloud::{switches::Switch, topology::NodeHealth};
+use bluegreen_cloud::{scene::GroupPlan, switches::Switch, topology::NodeHealth};
+use serde_json::json;
 
 use crate::support::{World, healthy, slow_to_register, state};
 
@@ -150,4 +151,88 @@ async fn registering_a_draining_target_brings_it_back_through_initial() {
     assert_eq!(world.health(host, 8080).await, healthy());
     world.wait(300.0).await;
     assert_eq!(world.health(host, 8080).await, healthy());
+}
+
+fn endless(target_group: Option<&str>, on: bool) -> Switch {
+    Switch::EndlessDrains {
+        target_group: target_group.map(str::to_owned),
+        on,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_never_ends_ends_when_the_switch_is_turned_off() {
+    let world = World::calm();
+    let (stuck, undrained) = (world.host(0), world.host(1));
+    for host in [stuck, undrained] {
+        world.target("RegisterTargets", host, Some(8080)).await.ok();
+        world
+            .target("DeregisterTargets", host, Some(8080))
+            .await
+            .ok();
+    }
+    world.cloud.switch(&endless(None, true)).unwrap();
+    world.wait(10_000.0).await;
+    let draining = state("draining", "Target.DeregistrationInProgress");
+    assert_eq!(world.health(stuck, 8080).await, draining);
+    assert_eq!(world.listed().await.len(), 2);
+    // The way back is open.
+    world
+        .target("RegisterTargets", undrained, Some(8080))
+        .await
+        .ok();
+    assert_eq!(world.health(undrained, 8080).await.0, "initial");
+    world.cloud.switch(&endless(None, false)).unwrap();
+    assert_eq!(world.listed().await, [format!("{undrained}:8080 initial")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_drains_of_the_named_group_do_not_end() {
+    let world = World::calm();
+    let host = world.host(0);
+    let plan = GroupPlan::new("other", 8080);
+    let other = world.cloud.build_group(&world.scene.vpc, &plan).unwrap();
+    world
+        .cloud
+        .switch(&endless(Some(other.as_str()), true))
+        .unwrap();
+    world.cloud.register(&other, &[(host, 8080)]).unwrap();
+    world.target("RegisterTargets", host, Some(8080)).await.ok();
+    let target = json!({"TargetGroupArn": other, "Targets": [{"Id": host, "Port": 8080}]});
+    world.cloud.arrange("DeregisterTargets", &target).unwrap();
+    world
+        .target("DeregisterTargets", host, Some(8080))
+        .await
+        .ok();
+    world.wait(301.0).await;
+    assert!(world.listed().await.is_empty());
+    let truth = world.cloud.state();
+    let groups = truth["targetGroups"].as_array().unwrap();
+    let stuck = groups.iter().find(|group| group["arn"] == other).unwrap();
+    assert_eq!(stuck["targets"][0]["state"], "draining", "{truth}");
+    let unknown = endless(Some("arn:aws:elasticloadbalancing:none"), true);
+    assert!(world.cloud.switch(&unknown).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_delay_too_a_drain_may_never_end() {
+    let world = World::calm();
+    let host = world.host(0);
+    let target_group = world.group().to_owned();
+    let none = Switch::DeregistrationDelay {
+        target_group,
+        seconds: 0,
+    };
+    world.cloud.switch(&none).unwrap();
+    world
+        .cloud
+        .switch(&endless(Some(world.group()), true))
+        .unwrap();
+    world.target("RegisterTargets", host, Some(8080)).await.ok();
+    world
+        .target("DeregisterTargets", host, Some(8080))
+        .await
+        .ok();
+    world.wait(60.0).await;
+    assert_eq!(world.health(host, 8080).await.0, "draining");
 }

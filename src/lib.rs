@@ -1,10 +1,11 @@
 //! Zero-drop releases of applications on EC2 behind an Elastic Load Balancer, driven from
 //! Kubernetes.
 //!
-//! Read order: `docs/architecture.md`, then `controller/reconcile.rs`, then `plan/mod.rs`.
+//! Read order: `docs/architecture.md`, then `controller/reconcile.rs`, then `plan/lib.rs`.
 
-pub mod api;
+pub use bluegreen_api as api;
+pub use bluegreen_plan as plan;
+
 pub mod cloud;
 pub mod controller;
-pub mod plan;
 pub mod web;

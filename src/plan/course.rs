@@ -13,7 +13,7 @@ use super::{
     roles::{Manner, Role, doomed, living, serving},
     world::World,
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Course, Direction, FailurePolicy, HistoryEntry, Hold, Outcome,
     Reason, Revision, StepKind,
 };
@@ -329,9 +329,9 @@ fn never_healthy(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Str
 
 /// When a target must have become healthy.
 pub(super) fn health_deadline(
-    target: &crate::api::TargetStatus,
-    timeout: crate::api::Duration,
-) -> Option<crate::api::Time> {
+    target: &bluegreen_api::TargetStatus,
+    timeout: bluegreen_api::Duration,
+) -> Option<bluegreen_api::Time> {
     let started = target.process.as_ref().map(|process| process.requested_at);
     let requested = target.registrations.iter().filter_map(|r| r.requested_at);
     // A target that is put back has a process that was started long ago.

@@ -9,7 +9,7 @@ use super::{
     waits,
     world::{World, id_of},
 };
-use crate::api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, TargetStatus, Time};
 
 /// Decides what to write, what to do and when to look again.
 ///

@@ -12,7 +12,7 @@ use super::{
     roles::doomed,
     world::{World, id_of},
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseSpec, Deregistered, DrainProof, DrainTimeoutPolicy, Drained, Duration,
     GroupDrain, Quiet, Settle, TargetStatus, Time, Unproven,
 };

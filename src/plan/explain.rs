@@ -11,7 +11,7 @@ use super::{
     roles::{Role, living},
     waits::{Wait, What},
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseStatus, Direction, Duration, Next, Phase, Reason, Time, set_condition,
 };
 

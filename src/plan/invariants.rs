@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::{Decision, Health, Observation, Reading, Step, TargetId, limits::FENCE};
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseSpec, BlueGreenReleaseStatus, Direction, DrainTimeoutPolicy, StepKind,
     TargetStatus,
 };

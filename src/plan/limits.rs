@@ -1,6 +1,6 @@
 //! Numbers that encode a judgement, each with its reason.
 
-use crate::api::Duration;
+use bluegreen_api::Duration;
 
 /// The longest time that a call to AWS may take from its beginning to its last possible effect:
 /// the edge gives every operation this timeout. A request of an earlier process, or one whose

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Duration, StopHow, Time};
+use bluegreen_api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

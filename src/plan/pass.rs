@@ -1,7 +1,7 @@
 //! What one pass rests on.
 
 use super::{Observation, Release};
-use crate::api::{BlueGreenReleaseSpec, Time};
+use bluegreen_api::{BlueGreenReleaseSpec, Time};
 
 /// The arguments of one decision.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use super::{
     roles::{Manner, kept_revision},
     world::{World, id_of},
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, StopHow, TargetStatus,
 };
 
@@ -101,7 +101,7 @@ pub(super) fn arrived(target: &TargetStatus) -> bool {
 
 /// Whether a target that leaves is at its end.
 pub(super) fn gone(spec: &BlueGreenReleaseSpec, target: &TargetStatus) -> bool {
-    use crate::api::ExistingTermination::{Instances, Never};
+    use bluegreen_api::ExistingTermination::{Instances, Never};
 
     if target.steps.terminated.is_some() {
         return true;

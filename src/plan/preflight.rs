@@ -9,7 +9,7 @@ use super::{
     roles::{Manner, Role, living},
     world::World,
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseStatus, Color, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind,
 };
 

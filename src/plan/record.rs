@@ -8,7 +8,7 @@ use super::{
     timings,
     world::{World, id_of},
 };
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Duration, HealthProgress, Healthy,
     Registered, Registration, Revision, StepKind, Steps, StopHow, TargetStatus, Terminated,
 };
@@ -112,7 +112,10 @@ fn live_version(spec: &BlueGreenReleaseSpec, tag: Option<&String>) -> Option<Str
 /// How a revision that begins now is started and stopped.
 pub(super) fn commands(
     spec: &BlueGreenReleaseSpec,
-) -> (Option<crate::api::Command>, Option<crate::api::StopCommand>) {
+) -> (
+    Option<bluegreen_api::Command>,
+    Option<bluegreen_api::StopCommand>,
+) {
     match &spec.fleet.hosts {
         Some(hosts) => (Some(hosts.start.clone()), Some(hosts.stop.clone())),
         None => (None, None),

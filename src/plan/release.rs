@@ -1,6 +1,6 @@
 //! What the planner is told of the object, besides its status.
 
-use crate::api::BlueGreenReleaseSpec;
+use bluegreen_api::BlueGreenReleaseSpec;
 
 /// The object: its identity, its spec, and what its metadata ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Forward, green is kept and blue leaves; back, blue is kept and green leaves. Everything else
 //! in the planner knows only of keeping and leaving, so that rolling back is the same code.
 
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Direction, Fleet, Revision, StepKind, TargetStatus,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TargetId;
-use crate::api::{BlueGreenReleaseStatus, Duration, StepKind, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, StepKind, Time};
 
 /// One effect. It states an absolute goal, may concern many targets, and is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! How long drains and stops take, and what follows for the settings.
 
 use super::limits::TIMINGS_MOST;
-use crate::api::{
+use bluegreen_api::{
     BlueGreenReleaseStatus, Duration, Percentiles, Recommendation, Steps, StopHow, TargetStatus,
     Timings,
 };

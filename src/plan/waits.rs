@@ -11,7 +11,7 @@ use super::{
     roles::{Manner, Role, doomed, living, serving},
     world::World,
 };
-use crate::api::{BlueGreenReleaseStatus, Direction, Duration, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Direction, Duration, TargetStatus, Time};
 
 /// What is waited for, in the order in which people want to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

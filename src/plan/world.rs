@@ -1,7 +1,7 @@
 //! An observation in which everything that a decision rests on is known.
 
 use super::{Failure, Group, Health, Instance, InstanceState, Observation, Reading, TargetId};
-use crate::api::TargetStatus;
+use bluegreen_api::TargetStatus;
 
 /// The fleet and all target groups, read in this pass.
 #[derive(Debug, Clone)]

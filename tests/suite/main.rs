@@ -3,5 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod crd;
-mod model;
 mod tidy;

@@ -56,6 +56,17 @@ fn the_planner_touches_no_client_no_clock_no_async_and_no_log() {
         "crate::cloud",
         "crate::controller",
     ];
+    let manifest = text(&root().join("src/plan/Cargo.toml"));
+    let dependencies: Vec<&str> = manifest
+        .split_once("[dependencies]\n")
+        .and_then(|(_, rest)| rest.split("\n\n").next())
+        .map(|section| section.lines().collect())
+        .unwrap_or_default();
+    assert_eq!(
+        dependencies,
+        ["bluegreen-api.workspace = true"],
+        "what the planner depends on, it may call"
+    );
     for path in rust_files(&root().join("src/plan")) {
         for (number, line) in text(&path).lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{Duration, Process, StepKind, TargetStatus},
-    plan::{
-        CommandState, Invocation, Reading,
-        limits::{FENCE, RESEND},
-        pass::Pass,
-        roles::doomed,
-    },
+    CommandState, Invocation, Reading,
+    limits::{FENCE, RESEND},
+    pass::Pass,
+    roles::doomed,
 };
+use bluegreen_api::{Duration, Process, StepKind, TargetStatus};
 
 /// Whether a start command may still be on its way to the host.
-pub(in crate::plan) fn starting(pass: &Pass<'_>, target: &TargetStatus) -> bool {
+pub(crate) fn starting(pass: &Pass<'_>, target: &TargetStatus) -> bool {
     let Some(process) = target.process.as_ref() else {
         return false;
     };

@@ -7,16 +7,14 @@ use super::{
     target_mut,
 };
 use crate::{
-    api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus},
-    plan::{
-        Group, Health, Step, TargetId, drain,
-        limits::FENCE,
-        pass::Pass,
-        planned::{arrived, keeper, manner, planned},
-        roles::{Manner, Role, doomed, living, role},
-        world::{World, id_of},
-    },
+    Group, Health, Step, TargetId, drain,
+    limits::FENCE,
+    pass::Pass,
+    planned::{arrived, keeper, manner, planned},
+    roles::{Manner, Role, doomed, living, role},
+    world::{World, id_of},
 };
+use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus};
 
 /// Withdraws what leaves, as far as enough others are in service.
 pub(super) fn deregister(

@@ -14,7 +14,9 @@ pub(super) use command::starting;
 pub(super) use stop::{STOP_RESERVE, stoppable_at};
 
 use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, world::World};
-use crate::api::{BlueGreenReleaseStatus, Color, Duration, Intent, StepKind, TargetStatus, Time};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Color, Duration, Intent, StepKind, TargetStatus, Time,
+};
 
 /// Chooses the next effect and writes its intent into status.
 pub(super) fn next(

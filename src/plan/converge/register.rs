@@ -2,16 +2,14 @@
 
 use super::{intend, target_mut};
 use crate::{
-    api::{BlueGreenReleaseStatus, Color, Registration, StepKind, Steps, TargetStatus},
-    plan::{
-        Group, Step, TargetId,
-        limits::FENCE,
-        pass::Pass,
-        planned::{keeper, planned},
-        roles::{Role, kept_revision, living, serving},
-        world::{World, id_of},
-    },
+    Group, Step, TargetId,
+    limits::FENCE,
+    pass::Pass,
+    planned::{keeper, planned},
+    roles::{Role, kept_revision, living, serving},
+    world::{World, id_of},
 };
+use bluegreen_api::{BlueGreenReleaseStatus, Color, Registration, StepKind, Steps, TargetStatus};
 
 /// Registers what is kept, serves, and is missing in a group.
 pub(super) fn register(

@@ -7,15 +7,13 @@ use super::{
     target_mut,
 };
 use crate::{
-    api::{BlueGreenReleaseStatus, Color, StepKind},
-    plan::{
-        SendCommand, Step, TargetId,
-        pass::Pass,
-        planned::{keeper, planned},
-        roles::{Role, kept_revision, living},
-        world::World,
-    },
+    SendCommand, Step, TargetId,
+    pass::Pass,
+    planned::{keeper, planned},
+    roles::{Role, kept_revision, living},
+    world::World,
 };
+use bluegreen_api::{BlueGreenReleaseStatus, Color, StepKind};
 
 /// Starts what is kept on hosts where its port is free.
 pub(super) fn start(

@@ -9,18 +9,16 @@ use super::{
     intend, target_mut,
 };
 use crate::{
-    api::{
-        BlueGreenReleaseStatus, Color, Command, Duration, ExistingTermination, StepKind,
-        StopCommand, TargetStatus, Time,
-    },
-    plan::{
-        SendCommand, Step, TargetId,
-        limits::FENCE,
-        pass::Pass,
-        planned::{arrived, keeper, manner, planned},
-        roles::{Manner, Role, doomed, living, revision_of},
-        world::{World, id_of},
-    },
+    SendCommand, Step, TargetId,
+    limits::FENCE,
+    pass::Pass,
+    planned::{arrived, keeper, manner, planned},
+    roles::{Manner, Role, doomed, living, revision_of},
+    world::{World, id_of},
+};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Color, Command, Duration, ExistingTermination, StepKind, StopCommand,
+    TargetStatus, Time,
 };
 
 /// The document that stops a systemd unit.
@@ -28,7 +26,7 @@ const STOP_UNIT: &str = "BlueGreen-StopUnit";
 
 /// How much longer than the grace period a stop command may take on a host: to wait for another
 /// command on the same unit, to look at the unit, to see a killed process go.
-pub(in crate::plan) const STOP_RESERVE: Duration = Duration::from_secs(90);
+pub(crate) const STOP_RESERVE: Duration = Duration::from_secs(90);
 
 /// Stops what leaves and is proven to be drained.
 pub(super) fn stop(
@@ -150,7 +148,7 @@ pub(super) fn all_in_service(
 /// When a target that leaves may be stopped: its drain is proven, it was found withdrawn in two
 /// readings an operation timeout apart, and it was retained for as long as it was to be. `None`
 /// while that is not known.
-pub(in crate::plan) fn stoppable_at(
+pub(crate) fn stoppable_at(
     pass: &Pass<'_>,
     status: &BlueGreenReleaseStatus,
     target: &TargetStatus,

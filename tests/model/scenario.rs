@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bluegreen::api::{
+use bluegreen_api::{
     Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, Duration, Existing, ExistingTermination,
     FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector, MaxUnavailable,
     RegistrationTraffic, Rollout, Settle, Stop, StopCommand, TargetGroupRef, Traffic,

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bluegreen::api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
 
 use super::{
     scenario::{Scenario, TICK},
@@ -91,7 +91,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
         history,
     } = status;
     *observed_generation = None;
-    *phase = bluegreen::api::Phase::Pending;
+    *phase = bluegreen_api::Phase::Pending;
     message.clear();
     conditions.clear();
     *intent = None;
@@ -125,7 +125,7 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
     target.zone = None;
     if let Some(process) = &mut target.process {
         old(&mut process.requested_at, health);
-        old(&mut process.sent_at, bluegreen::plan::limits::RESEND);
+        old(&mut process.sent_at, bluegreen_plan::limits::RESEND);
         process.running_at = process.running_at.map(|_| long_ago());
     }
     for registration in &mut target.registrations {
@@ -137,7 +137,7 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
     target.registrations.sort_by(|a, b| a.group.cmp(&b.group));
     for drain_record in &mut target.drain {
         if let Some(at) = &mut drain_record.requested_at {
-            old(at, bluegreen::plan::limits::FENCE);
+            old(at, bluegreen_plan::limits::FENCE);
         }
         if let Some(at) = &mut drain_record.draining_seen_at {
             old(at, drain);
@@ -177,7 +177,7 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         target.quiet = None;
         target.health = None;
         let end = end.clone();
-        target.steps = bluegreen::api::Steps {
+        target.steps = bluegreen_api::Steps {
             terminated: Some(end),
             ..Default::default()
         };

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use bluegreen::{
-    api::{StepKind, StopHow, Time},
-    plan::{
-        CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
-        Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId,
-    },
+use bluegreen_api::{StepKind, StopHow, Time};
+use bluegreen_plan::{
+    CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
+    Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId,
 };
 
 use super::scenario::{Scenario, TICK, group, version};
@@ -172,7 +170,7 @@ impl World {
         &self,
         scenario: &Scenario,
         release: &Release,
-        needs: &bluegreen::plan::Needs,
+        needs: &bluegreen_plan::Needs,
         stale: bool,
     ) -> Observation {
         let current: Vec<Vec<Reg>> = self.slots.iter().map(|slot| slot.regs.clone()).collect();
@@ -345,7 +343,7 @@ impl World {
     }
 
     /// The port is in the unit's name, or it is the one on which nothing runs yet.
-    fn port_of(&self, command: &bluegreen::plan::SendCommand) -> u16 {
+    fn port_of(&self, command: &bluegreen_plan::SendCommand) -> u16 {
         let port = command
             .parameters
             .get("port")

@@ -1,9 +1,7 @@
 //! What must hold, and what an end is.
 
-use bluegreen::{
-    api::BlueGreenReleaseStatus,
-    plan::{Decision, Observation, Release, invariants},
-};
+use bluegreen_api::BlueGreenReleaseStatus;
+use bluegreen_plan::{Decision, Observation, Release, invariants};
 
 use super::{
     scenario::{Scenario, version},

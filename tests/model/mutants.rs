@@ -3,12 +3,12 @@
 //! Each wraps the real planner and spoils what goes in or what comes out. The walk must find
 //! every one of them out; where it does not, it proves little of the real one either.
 
-use bluegreen::{
-    api::{
-        BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Process, Settle,
-        StepKind, Time,
-    },
-    plan::{Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide},
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Process, Settle,
+    StepKind, Time,
+};
+use bluegreen_plan::{
+    Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide,
 };
 
 use super::{explore::Planner, scenario, scenario::Scenario};
@@ -300,7 +300,7 @@ fn stops_in_hope(
         in_flight: None,
         served: None,
     });
-    decision.status.intent = Some(bluegreen::api::Intent {
+    decision.status.intent = Some(bluegreen_api::Intent {
         id: send.operation.clone(),
         step: StepKind::Stop,
         at: now,
@@ -360,7 +360,7 @@ fn starts_too_early(
     let number = decision.status.fence;
     let target = &decision.status.targets[index];
     let send = command(StepKind::Start, number, (&target.id, target.port), "v2");
-    decision.status.intent = Some(bluegreen::api::Intent {
+    decision.status.intent = Some(bluegreen_api::Intent {
         id: send.operation.clone(),
         step: StepKind::Start,
         at: now,

@@ -8,9 +8,9 @@ use std::{
     time::Instant,
 };
 
-use bluegreen::{
-    api::{BlueGreenReleaseStatus, Time},
-    plan::{Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs},
+use bluegreen_api::{BlueGreenReleaseStatus, Time};
+use bluegreen_plan::{
+    Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 

@@ -27,7 +27,7 @@ fn say(line: &str) {
 
 fn holds(scenario: &Scenario) {
     let name = scenario.name;
-    let report = explore(scenario, bluegreen::plan::decide);
+    let report = explore(scenario, bluegreen_plan::decide);
     say(&format!("{name}: {report}"));
     if let Some(violation) = report.violation {
         panic!("{name}: {violation}");

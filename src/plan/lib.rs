@@ -1,10 +1,14 @@
 //! The planner: from what is wanted, remembered and seen to what is done next.
 //!
 //! [`decide`] is a pure function on plain data. Nothing in this folder knows a client, a clock,
-//! a runtime, randomness or a log; `now` is an argument. A test reads the files to make sure.
+//! a runtime, randomness or a log; `now` is an argument. It is a crate of its own, which depends
+//! on the types of the resource alone, so that a client cannot even be named here; a test makes
+//! sure of that, and reads the files for what the standard library would offer.
+//!
+//! `tests/model` walks this function exhaustively.
 //!
 //! Read `decide.rs` first, which is the outline: record what was seen (`record.rs`, `drain.rs`),
-//! choose the course (`course.rs`, `preflight.rs`), converge on it by one effect (`converge.rs`),
+//! choose the course (`course.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`).
 
 mod converge;

@@ -20,6 +20,7 @@ pub mod faults;
 pub mod hosts;
 pub mod ledger;
 pub mod oracle;
+mod paging;
 pub mod scene;
 mod server;
 mod sim;

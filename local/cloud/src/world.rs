@@ -228,31 +228,3 @@ pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
 pub(crate) fn iso(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
-
-/// A part of a longer list, and the token of the next part.
-///
-/// # Errors
-/// When the token is none of ours.
-pub(crate) fn page<T>(
-    items: Vec<T>,
-    token: Option<&str>,
-    size: usize,
-) -> Result<(Vec<T>, Option<String>), BadToken> {
-    let start = match token {
-        None => 0,
-        Some(token) => token
-            .strip_prefix("page-")
-            .and_then(|start| start.parse::<usize>().ok())
-            .ok_or(BadToken)?,
-    };
-    let end = start.saturating_add(size.max(1));
-    let next = (end < items.len()).then(|| format!("page-{end}"));
-    Ok((
-        items.into_iter().skip(start).take(size.max(1)).collect(),
-        next,
-    ))
-}
-
-/// A pagination token that was not issued here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BadToken;

@@ -9,9 +9,8 @@ use super::{
     Reply,
     filters::{self, Filter},
     model::{Instance, State, unknown_instance},
-    paged,
 };
-use crate::{wire::ApiError, world::Ctx};
+use crate::{paging::ByToken, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -22,8 +21,8 @@ pub(super) struct Describe {
     filters: Vec<Filter>,
     #[serde(default)]
     include_all_instances: bool,
-    max_results: Option<u32>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,12 +45,7 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
     let shown = reservations.into_iter().map(|(id, instances)| {
         json!({"reservationId": id, "ownerId": owner, "groupSet": [], "instancesSet": instances})
     });
-    let (page, next) = paged(
-        shown.collect(),
-        input.next_token.as_deref(),
-        input.max_results,
-    )?;
-    Ok(json!({"reservationSet": page, "nextToken": next}))
+    input.page.ec2("reservationSet", shown.collect())
 }
 
 pub(super) fn status(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
@@ -73,12 +67,7 @@ pub(super) fn status(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
                 "instanceStatus": checks(instance.is_running()),
             })
         });
-    let (page, next) = paged(
-        shown.collect(),
-        input.next_token.as_deref(),
-        input.max_results,
-    )?;
-    Ok(json!({"instanceStatusSet": page, "nextToken": next}))
+    input.page.ec2("instanceStatusSet", shown.collect())
 }
 
 pub(super) fn attribute(ctx: &mut Ctx<'_>, input: &Attribute) -> Reply {
@@ -98,7 +87,7 @@ pub(super) fn attribute(ctx: &mut Ctx<'_>, input: &Attribute) -> Reply {
 }
 
 fn select<'a>(ctx: &'a Ctx<'_>, input: &Describe) -> Result<Vec<&'a Instance>, ApiError> {
-    if input.max_results.is_some() && !input.instance_ids.is_empty() {
+    if input.page.is_bounded() && !input.instance_ids.is_empty() {
         return Err(ApiError::sender(
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",

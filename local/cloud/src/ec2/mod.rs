@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     wire::{ApiError, Params},
-    world::{BadToken, Ctx, page},
+    world::Ctx,
 };
 
 pub(crate) use model::{Ec2, Instance, State, Subnet, host};
@@ -88,24 +88,4 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, action: &str, params: &Params) -> Reply {
             format!("The action {action} is not valid for this simulated web service."),
         )),
     }
-}
-
-/// A page of a listing with the token of the next.
-fn paged(
-    items: Vec<Value>,
-    token: Option<&str>,
-    max_results: Option<u32>,
-) -> Result<(Vec<Value>, Option<String>), ApiError> {
-    let size = match max_results {
-        None => 1000,
-        Some(size @ 1..=1000) => usize::try_from(size).unwrap_or(1000),
-        Some(size) => {
-            return Err(ApiError::sender(
-                "InvalidParameterValue",
-                format!("Value ( {size} ) for parameter maxResults is invalid"),
-            ));
-        }
-    };
-    page(items, token, size)
-        .map_err(|BadToken| ApiError::sender("InvalidNextToken", "the token is not one of ours"))
 }

@@ -9,9 +9,8 @@ use super::{
     Reply, Tag,
     filters::{Filter, unknown},
     model::{Ec2, unknown_instance},
-    paged,
 };
-use crate::{events::EventKind, wire::ApiError, world::Ctx};
+use crate::{events::EventKind, paging::ByToken, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -35,8 +34,8 @@ struct OptionalTag {
 pub(super) struct Describe {
     #[serde(default, rename = "Filter")]
     filters: Vec<Filter>,
-    max_results: Option<u32>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
 }
 
 pub(super) fn create(ctx: &mut Ctx<'_>, input: &Change) -> Reply {
@@ -108,8 +107,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
             }
         }
     }
-    let (page, next) = paged(shown, input.next_token.as_deref(), input.max_results)?;
-    Ok(json!({"tagSet": page, "nextToken": next}))
+    input.page.ec2("tagSet", shown)
 }
 
 fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut BTreeMap<String, String>, ApiError> {

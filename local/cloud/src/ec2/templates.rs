@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Reply, TagSpecification, filters::Filter, model::Ec2, paged, tags};
+use super::{Reply, TagSpecification, filters::Filter, model::Ec2, tags};
 use crate::{
     events::EventKind,
+    paging::ByToken,
     wire::ApiError,
     world::{Ctx, iso},
 };
@@ -98,8 +99,8 @@ pub(super) struct Describe {
     names: Vec<String>,
     #[serde(default, rename = "Filter")]
     filters: Vec<Filter>,
-    max_results: Option<u32>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,8 +110,8 @@ pub(super) struct DescribeVersions {
     launch_template_name: Option<String>,
     #[serde(default, rename = "LaunchTemplateVersion")]
     versions: Vec<String>,
-    max_results: Option<u32>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
 }
 
 pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
@@ -241,8 +242,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
                 })
     });
     let shown = found.map(show).collect();
-    let (page, next) = paged(shown, input.next_token.as_deref(), input.max_results)?;
-    Ok(json!({"launchTemplates": page, "nextToken": next}))
+    input.page.ec2("launchTemplates", shown)
 }
 
 pub(super) fn describe_versions(ctx: &mut Ctx<'_>, input: &DescribeVersions) -> Reply {
@@ -265,8 +265,7 @@ pub(super) fn describe_versions(ctx: &mut Ctx<'_>, input: &DescribeVersions) -> 
         .into_iter()
         .map(|number| show_version(template, number))
         .collect();
-    let (page, next) = paged(shown, input.next_token.as_deref(), input.max_results)?;
-    Ok(json!({"launchTemplateVersionSet": page, "nextToken": next}))
+    input.page.ec2("launchTemplateVersionSet", shown)
 }
 
 /// What a launch from this reference is given.

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::{
     Reply,
     model::{LoadBalancer, Zone},
-    paged,
     tags::Tag,
 };
 use crate::{
     events::EventKind,
+    paging::ByMarker,
     wire::ApiError,
     world::{Ctx, iso},
 };
@@ -57,8 +57,8 @@ pub(super) struct Describe {
     load_balancer_arns: Vec<String>,
     #[serde(default)]
     names: Vec<String>,
-    marker: Option<String>,
-    page_size: Option<u32>,
+    #[serde(flatten)]
+    page: ByMarker,
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,12 +190,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
         everything || input.load_balancer_arns.contains(&lb.arn) || input.names.contains(&lb.name)
     });
     let shown = found.map(|lb| show(ctx, lb)).collect();
-    paged(
-        "LoadBalancers",
-        shown,
-        input.marker.as_deref(),
-        input.page_size,
-    )
+    input.page.elb("LoadBalancers", shown)
 }
 
 pub(super) fn attributes(ctx: &mut Ctx<'_>, input: &One) -> Reply {

@@ -9,10 +9,9 @@ use super::{
     Reply,
     balancers::{Attribute, defaults, in_range, list, set_attribute},
     model::{CheckSettings, Group},
-    paged,
     tags::Tag,
 };
-use crate::{events::EventKind, wire::ApiError, world::Ctx};
+use crate::{events::EventKind, paging::ByMarker, wire::ApiError, world::Ctx};
 
 /// The attributes of an instance group behind an Application Load Balancer.
 const ATTRIBUTES: [(&str, &str); 12] = [
@@ -92,8 +91,8 @@ pub(super) struct Describe {
     target_group_arns: Vec<String>,
     #[serde(default)]
     names: Vec<String>,
-    marker: Option<String>,
-    page_size: Option<u32>,
+    #[serde(flatten)]
+    page: ByMarker,
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,12 +209,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
             && load_balancer.is_none_or(|arn| uses.get(&group.arn) == Some(arn))
     });
     let shown = found.map(|group| show(elb, group)).collect();
-    paged(
-        "TargetGroups",
-        shown,
-        input.marker.as_deref(),
-        input.page_size,
-    )
+    input.page.elb("TargetGroups", shown)
 }
 
 pub(super) fn modify(ctx: &mut Ctx<'_>, input: &Modify) -> Reply {

@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 use super::{
     Reply, actions,
     model::{Listener, put_to_use},
-    paged,
     tags::Tag,
 };
-use crate::{events::EventKind, wire::ApiError, world::Ctx};
+use crate::{events::EventKind, paging::ByMarker, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -44,8 +43,8 @@ pub(super) struct Describe {
     load_balancer_arn: Option<String>,
     #[serde(default)]
     listener_arns: Vec<String>,
-    marker: Option<String>,
-    page_size: Option<u32>,
+    #[serde(flatten)]
+    page: ByMarker,
 }
 
 pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
@@ -97,12 +96,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
         load_balancer.is_none_or(|arn| *arn == listener.load_balancer)
             && (input.listener_arns.is_empty() || input.listener_arns.contains(&listener.arn))
     });
-    paged(
-        "Listeners",
-        found.map(show).collect(),
-        input.marker.as_deref(),
-        input.page_size,
-    )
+    input.page.elb("Listeners", found.map(show).collect())
 }
 
 pub(super) fn modify(ctx: &mut Ctx<'_>, input: &Modify) -> Reply {

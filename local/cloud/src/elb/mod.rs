@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     wire::{ApiError, Params},
-    world::{Ctx, page},
+    world::Ctx,
 };
 
 pub(crate) use health::status;
@@ -67,18 +67,4 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, action: &str, params: &Params) -> Reply {
             format!("The action {action} is not valid for this simulated web service."),
         )),
     }
-}
-
-/// A page of a listing under `name`.
-fn paged(name: &str, items: Vec<Value>, marker: Option<&str>, size: Option<u32>) -> Reply {
-    let size = size.unwrap_or(400);
-    if !(1..=400).contains(&size) {
-        return Err(ApiError::validation(format!(
-            "PageSize must be between 1 and 400, not {size}"
-        )));
-    }
-    let size = usize::try_from(size).unwrap_or(400);
-    let (items, next) = page(items, marker, size)
-        .map_err(|_| ApiError::validation("the Marker is not one that was returned here"))?;
-    Ok(json!({name: items, "NextMarker": next}))
 }

@@ -7,10 +7,10 @@ use super::{
     Reply, actions,
     actions::Action,
     model::{Listener, Rule, put_to_use},
-    paged, publish,
+    publish,
     tags::Tag,
 };
-use crate::{events::EventKind, wire::ApiError, world::Ctx};
+use crate::{events::EventKind, paging::ByMarker, wire::ApiError, world::Ctx};
 
 /// The highest priority number that AWS takes.
 const LAST_PRIORITY: u32 = 50_000;
@@ -50,8 +50,8 @@ pub(super) struct Describe {
     listener_arn: Option<String>,
     #[serde(default)]
     rule_arns: Vec<String>,
-    marker: Option<String>,
-    page_size: Option<u32>,
+    #[serde(flatten)]
+    page: ByMarker,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,7 +137,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
     let wanted =
         |rule: &Value| input.rule_arns.is_empty() || input.rule_arns.contains(&arn_of(rule));
     let found = all.into_iter().filter(wanted).collect();
-    paged("Rules", found, input.marker.as_deref(), input.page_size)
+    input.page.elb("Rules", found)
 }
 
 pub(super) fn modify(ctx: &mut Ctx<'_>, input: Modify) -> Reply {

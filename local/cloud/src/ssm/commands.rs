@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     Reply,
-    documents::{epoch, listed},
+    documents::epoch,
     model::{Sent, Status},
 };
-use crate::{events::EventKind, wire::ApiError, world::Ctx};
+use crate::{events::EventKind, paging::ByToken, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,8 +23,8 @@ pub(super) struct Cancel {
 pub(super) struct List {
     command_id: Option<String>,
     instance_id: Option<String>,
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
     #[serde(default)]
     filters: Vec<Filter>,
 }
@@ -63,7 +63,6 @@ pub(super) fn cancel(ctx: &mut Ctx<'_>, input: &Cancel) -> Reply {
 }
 
 pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
-    let visible = |sent: &&Sent| sent.visible_from <= ctx.now;
     let wanted = |sent: &&Sent| {
         let id = input.command_id.as_ref();
         let instance = input.instance_id.as_ref();
@@ -71,21 +70,9 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
             && instance.is_none_or(|id| sent.invocations.contains_key(id))
             && input.filters.iter().all(|filter| passes(filter, sent))
     };
-    let found = ctx
-        .world
-        .ssm
-        .all()
-        .iter()
-        .rev()
-        .filter(visible)
-        .filter(wanted);
+    let found = ctx.world.ssm.listed(ctx.now).filter(wanted);
     let shown = found.map(show).collect();
-    listed(
-        "Commands",
-        shown,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    input.page.ssm("Commands", shown)
 }
 
 fn passes(filter: &Filter, sent: &Sent) -> bool {

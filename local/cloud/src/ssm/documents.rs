@@ -4,11 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Reply, document::Document};
-use crate::{
-    events::EventKind,
-    wire::ApiError,
-    world::{Ctx, page},
-};
+use crate::{events::EventKind, paging::ByToken, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -28,8 +24,8 @@ pub(super) struct One {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct List {
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
     #[serde(default)]
     filters: Vec<Filter>,
 }
@@ -136,12 +132,7 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
             })
         })
         .collect();
-    listed(
-        "DocumentIdentifiers",
-        shown,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    input.page.ssm("DocumentIdentifiers", shown)
 }
 
 pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
@@ -179,36 +170,12 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
         })
     });
     let shown = shown.collect();
-    listed(
-        "InstanceInformationList",
-        shown,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    input.page.ssm("InstanceInformationList", shown)
 }
 
 /// A time as JSON 1.1 writes it.
 pub(super) fn epoch(at: jiff::Timestamp) -> Value {
     json!(at.as_millisecond() as f64 / 1000.0)
-}
-
-/// A page of a listing under `name`.
-pub(super) fn listed(
-    name: &str,
-    items: Vec<Value>,
-    token: Option<&str>,
-    max_results: Option<usize>,
-) -> Reply {
-    let size = max_results.unwrap_or(50);
-    if !(1..=50).contains(&size) {
-        return Err(ApiError::sender(
-            "ValidationException",
-            format!("MaxResults must be between 1 and 50, not {size}"),
-        ));
-    }
-    let (items, next) = page(items, token, size)
-        .map_err(|_| ApiError::sender("InvalidNextToken", "The specified token is not valid."))?;
-    Ok(json!({name: items, "NextToken": next}))
 }
 
 fn touch(ctx: &mut Ctx<'_>, name: &str) {

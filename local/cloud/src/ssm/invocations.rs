@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::{
     Reply, commands,
-    documents::{epoch, listed},
+    documents::epoch,
     model::{Invocation, Sent},
 };
 use crate::{
+    paging::ByToken,
     wire::ApiError,
     world::{Ctx, iso},
 };
@@ -32,8 +33,8 @@ pub(super) struct Get {
 pub(super) struct List {
     command_id: Option<String>,
     instance_id: Option<String>,
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    page: ByToken,
     #[serde(default)]
     details: bool,
 }
@@ -79,16 +80,8 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
     {
         return Err(commands::unknown(id));
     }
-    let visible = |sent: &&Sent| sent.visible_from <= ctx.now;
     let wanted = |sent: &&Sent| input.command_id.as_ref().is_none_or(|id| *id == sent.id);
-    let found = ctx
-        .world
-        .ssm
-        .all()
-        .iter()
-        .rev()
-        .filter(visible)
-        .filter(wanted);
+    let found = ctx.world.ssm.listed(ctx.now).filter(wanted);
     let shown = found.flat_map(|sent| {
         let invocations = sent.invocations.iter();
         invocations
@@ -101,12 +94,7 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
             .map(|(id, invocation)| show(sent, id, invocation, input.details))
     });
     let shown = shown.collect();
-    listed(
-        "CommandInvocations",
-        shown,
-        input.next_token.as_deref(),
-        input.max_results,
-    )
+    input.page.ssm("CommandInvocations", shown)
 }
 
 fn show(sent: &Sent, id: &str, invocation: &Invocation, details: bool) -> Value {

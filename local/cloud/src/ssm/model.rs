@@ -170,6 +170,12 @@ impl Ssm {
         &self.commands
     }
 
+    /// The commands that listings show by now, the last first.
+    pub(super) fn listed(&self, now: Timestamp) -> impl Iterator<Item = &Sent> {
+        let visible = move |sent: &&Sent| sent.visible_from <= now;
+        self.commands.iter().rev().filter(visible)
+    }
+
     pub(super) fn invocation_mut(
         &mut self,
         command: &str,

@@ -12,7 +12,7 @@ use std::{
 use bluegreen::{
     api,
     cloud::aws::Clouds,
-    controller::{self, Metrics, Options, Outside, Parts, Planner},
+    controller::{self, Metrics, Options, Outside, Parts},
 };
 use bluegreen_cloud::{Cloud, oracle::Oracle};
 use bluegreen_net::Clock;
@@ -223,7 +223,7 @@ impl Control {
                 clock: ControllerClock(self.0.clock.clone()),
                 probe: self.0.probe.clone(),
             },
-            planner: Planner::default(),
+            planner: self.0.judge.planner(),
             options: Options::default(),
             metrics,
             listener: None,

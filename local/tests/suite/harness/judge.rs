@@ -1,10 +1,93 @@
 //! Watches all the time for what must never happen, and keeps it until somebody asks.
+//!
+//! It watches from three places: the truth of the cloud, where no target may be missing that ought
+//! to serve; the processes, of which none may be told to stop with work to do or without a proof
+//! in status; and every pass of the controller, of which the project's invariants must hold, as
+//! the planner saw the world and as the world was.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    any::Any,
+    cell::RefCell,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex},
+};
 
+use bluegreen::{
+    api::{BlueGreenReleaseStatus, Time},
+    controller::Planner,
+    plan::{self, Decision, Health, Observation, Reading, Release, TargetId, invariants},
+};
 use bluegreen_cloud::{Cloud, oracle::Oracle};
 use bluegreen_net::Clock;
 use serde_json::Value;
+
+/// One pass of a controller over a release.
+struct Pass<'a> {
+    release: &'a Release,
+    before: &'a BlueGreenReleaseStatus,
+    /// What the planner saw.
+    seen: &'a Observation,
+    /// The same with the health that every target had in truth, where that is known.
+    truth: Option<&'a Observation>,
+    decision: &'a Decision,
+}
+
+/// What must hold of every pass, each with the eyes that look at it.
+const PREDICATES: [(&str, Predicate); 2] = [
+    ("as the planner saw it", |pass| {
+        invariants::broken(&pass.release.spec, pass.before, pass.seen, pass.decision)
+    }),
+    ("as it was in truth", |pass| {
+        let truth = pass.truth?;
+        invariants::broken(&pass.release.spec, pass.before, truth, pass.decision)
+            .filter(|broken| IN_TRUTH.contains(&broken.invariant))
+    }),
+];
+
+type Predicate = fn(&Pass<'_>) -> Option<invariants::Violation>;
+
+/// The invariants that must hold of the truth too, and not only of what was seen of it: what they
+/// forbid does harm however good the reason was.
+const IN_TRUTH: [&str; 3] = ["S1", "S2", "S14"];
+
+thread_local! {
+    /// The judge of the world that lives on this thread. The controller takes its planner as two
+    /// plain functions, which can bring nothing along; a test has a thread to itself, and one
+    /// world at a time.
+    static SITTING: RefCell<Option<Judge>> = const { RefCell::new(None) };
+}
+
+/// The planner as it is shipped, under the eyes of the judge.
+fn decide(
+    release: &Release,
+    before: &BlueGreenReleaseStatus,
+    seen: &Observation,
+    now: Time,
+) -> Decision {
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        plan::decide(release, before, seen, now)
+    }));
+    let judge = SITTING.with_borrow(Clone::clone);
+    let judge = judge.expect("whoever gave out this planner sits");
+    match decided {
+        Ok(decision) => {
+            judge.decided(release, before, seen, &decision);
+            decision
+        }
+        // The controller survives it and tries again, so that nobody else would notice.
+        Err(panic) => {
+            judge.report(&format!("the planner panicked: {}", words(&*panic)));
+            resume_unwind(panic)
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word")
+}
 
 /// What must never happen, and did. Clones share it.
 #[derive(Clone)]
@@ -23,6 +106,10 @@ struct State {
     groups: Vec<String>,
     violations: Vec<String>,
     lowest: Option<usize>,
+    /// What was true at the last look.
+    truth: Option<Value>,
+    /// The status that was decided last; none, as long as no controller has decided anything.
+    decided: Option<BlueGreenReleaseStatus>,
 }
 
 impl Judge {
@@ -50,14 +137,67 @@ impl Judge {
         self.0.state.lock().unwrap().lowest
     }
 
+    /// The planner for a controller of this judge's world. The last judge that was asked is the
+    /// one that sits on this thread.
+    pub(crate) fn planner(&self) -> Planner {
+        SITTING.set(Some(self.clone()));
+        Planner {
+            decide,
+            needs: plan::needs,
+        }
+    }
+
+    /// A pass has come to a decision.
+    fn decided(
+        &self,
+        release: &Release,
+        before: &BlueGreenReleaseStatus,
+        seen: &Observation,
+        decision: &Decision,
+    ) {
+        let truth = self.0.state.lock().unwrap().truth.clone();
+        let truth = truth.map(|truth| in_truth(seen, &truth));
+        let pass = Pass {
+            release,
+            before,
+            seen,
+            truth: truth.as_ref(),
+            decision,
+        };
+        for (eyes, predicate) in PREDICATES {
+            if let Some(broken) = predicate(&pass) {
+                self.report(&format!("{broken}, {eyes}"));
+            }
+        }
+        self.0.state.lock().unwrap().decided = Some(decision.status.clone());
+    }
+
     /// A process is about to be sent SIGTERM.
     pub(crate) fn signalled(&self, host: &str, port: u16, oracle: &Oracle) {
+        if !self.may_stop(host, port) {
+            self.report(&format!(
+                "{host}:{port} is told to stop without a proof of its drain in status"
+            ));
+        }
         let in_flight = oracle.in_flight(host, port);
         if in_flight > 0 {
             self.report(&format!(
                 "{host}:{port} is told to stop with {in_flight} requests in flight"
             ));
         }
+    }
+
+    /// Whether status says that a target is drained, or that a person gave the proof up. Without a
+    /// controller nobody says anything.
+    fn may_stop(&self, host: &str, port: u16) -> bool {
+        let state = self.0.state.lock().unwrap();
+        state.decided.as_ref().is_none_or(|status| {
+            let mut targets = status.targets.iter();
+            targets.any(|target| {
+                let proven = target.steps.drained.is_some() || target.steps.unproven.is_some();
+                (target.id.as_str(), target.port) == (host, port) && proven
+            })
+        })
     }
 
     /// Looks at the truth.
@@ -87,6 +227,7 @@ impl Judge {
                 ));
             }
         }
+        self.0.state.lock().unwrap().truth = Some(truth);
     }
 
     fn report(&self, what: &str) {
@@ -98,29 +239,61 @@ impl Judge {
     }
 }
 
-/// The targets of a group that are healthy in truth, as `id:port`.
-pub(crate) fn healthy(truth: &Value, group: &str) -> Vec<String> {
-    targets(truth, group)
-        .into_iter()
-        .filter(|(_, state)| state == "healthy")
-        .map(|(target, _)| target)
-        .collect()
+/// What was seen, with the health that every target had in truth. A reading that failed stays one.
+fn in_truth(seen: &Observation, truth: &Value) -> Observation {
+    let mut observation = seen.clone();
+    for group in &mut observation.groups {
+        if let Reading::Known(group) = group {
+            group.targets = health(truth, &group.name);
+        }
+    }
+    observation
 }
 
-/// Each target of a group with its state in truth.
-pub(crate) fn targets(truth: &Value, group: &str) -> Vec<(String, String)> {
-    let groups = truth["targetGroups"].as_array();
-    let found = groups
-        .into_iter()
-        .flatten()
-        .filter(|one| one["arn"] == group);
-    found
-        .filter_map(|one| one["targets"].as_array())
-        .flatten()
+/// The targets of a group, which is known by its name, as `DescribeTargetHealth` would list them
+/// if nothing lagged.
+fn health(truth: &Value, group: &str) -> BTreeMap<TargetId, Health> {
+    let within = format!(":targetgroup/{group}/");
+    let groups = truth["targetGroups"].as_array().into_iter().flatten();
+    let found = groups.filter(|one| text(&one["arn"]).contains(&within));
+    let targets = found.filter_map(|one| one["targets"].as_array()).flatten();
+    targets
         .map(|target| {
-            let id = target["id"].as_str().unwrap_or_default();
-            let state = target["state"].as_str().unwrap_or_default();
-            (format!("{id}:{}", target["port"]), state.to_owned())
+            let port = target["port"]
+                .as_u64()
+                .and_then(|port| port.try_into().ok());
+            let id = TargetId {
+                id: text(&target["id"]).to_owned(),
+                port: port.expect("the cloud writes ports as numbers"),
+            };
+            let health = match (text(&target["state"]), text(&target["reason"])) {
+                ("initial", _) => Health::Initial,
+                ("healthy", _) => Health::Healthy,
+                ("unhealthy", _) => Health::Unhealthy,
+                ("draining", _) => Health::Draining,
+                ("unused", "Target.NotInUse") => Health::NotInUse,
+                ("unused", "Target.InvalidState") => Health::InvalidState,
+                _ => Health::Other,
+            };
+            (id, health)
         })
         .collect()
 }
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The targets of a group that are healthy in truth, as `id:port`.
+pub(crate) fn healthy(truth: &Value, group: &str) -> Vec<String> {
+    let groups = truth["targetGroups"].as_array().into_iter().flatten();
+    let found = groups.filter(|one| one["arn"] == group);
+    let targets = found.filter_map(|one| one["targets"].as_array()).flatten();
+    targets
+        .filter(|target| target["state"] == "healthy")
+        .map(|target| format!("{}:{}", text(&target["id"]), target["port"]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

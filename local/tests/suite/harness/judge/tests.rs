@@ -1,0 +1,137 @@
+//! The judge is not blind to what a controller decides.
+
+use bluegreen::{
+    api::{BlueGreenReleaseSpec, Duration},
+    plan::{Group, LoadBalancerKind, SendCommand, Step},
+};
+use serde_json::{from_value, json};
+
+use super::*;
+use crate::harness::{Manifest, Scene};
+
+const GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/snackgame/0";
+
+fn judge() -> Judge {
+    Judge::new(Clock::stepped())
+}
+
+fn release() -> Release {
+    let manifest = Manifest::of(&Scene::in_place());
+    let spec: BlueGreenReleaseSpec = from_value(manifest.0["spec"].clone()).unwrap();
+    Release {
+        uid: "uid".to_owned(),
+        generation: 1,
+        spec,
+        finalizer: true,
+        deleting: false,
+    }
+}
+
+/// One group, in which nothing is listed but what is given.
+fn seen(targets: impl IntoIterator<Item = (TargetId, Health)>) -> Observation {
+    let group = Group {
+        name: "snackgame".to_owned(),
+        load_balancer: LoadBalancerKind::Application,
+        instance_targets: true,
+        in_use: true,
+        delay: Duration::from_secs(60),
+        targets: targets.into_iter().collect(),
+    };
+    Observation {
+        began_at: Time::from_millis(1_000_000),
+        fleet: Reading::Known(Vec::new()),
+        groups: vec![Reading::Known(group)],
+        commands: BTreeMap::new(),
+        probes: BTreeMap::new(),
+        last_effect: None,
+    }
+}
+
+fn status(direction: &str, steps: &Value) -> BlueGreenReleaseStatus {
+    let at = Time::from_millis(900_000);
+    from_value(json!({
+        "conditions": [{
+            "type": "Ready", "status": "False", "reason": "Releasing", "message": "draining",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }],
+        "course": {"direction": direction, "since": at, "generation": 1, "progressAt": at},
+        "intent": {"id": "op", "step": "Stop", "at": at, "targets": ["i-1:8080"]},
+        "targets": [{
+            "revision": 0, "id": "i-1", "port": 8080, "color": "Blue", "steps": steps,
+            "process": {"operation": "op", "step": "Stop", "requestedAt": at, "sentAt": at},
+        }],
+    }))
+    .unwrap()
+}
+
+/// What status says of a target whose drain is proven.
+fn proven() -> Value {
+    let at = Time::from_millis(900_000);
+    json!({
+        "deregistered": {"at": at, "groups": ["snackgame"]},
+        "drained": {
+            "at": at, "proof": "FullDelay", "since": at, "delay": "60s", "settle": "45s",
+        },
+    })
+}
+
+fn stopping(status: BlueGreenReleaseStatus) -> Decision {
+    let command = SendCommand {
+        operation: "op".to_owned(),
+        kind: bluegreen::api::StepKind::Stop,
+        document: "BlueGreen-StopUnit".to_owned(),
+        parameters: BTreeMap::new(),
+        instances: vec!["i-1".to_owned()],
+        timeout: Duration::from_secs(120),
+    };
+    Decision {
+        status,
+        step: Some(Step::Send(command)),
+        look_at: Time::from_millis(1_000_000),
+    }
+}
+
+fn truth(state: &str) -> Value {
+    let target = json!({"id": "i-1", "port": 8080, "state": state, "reason": null});
+    json!({"targetGroups": [{"arn": GROUP, "targets": [target]}]})
+}
+
+#[test]
+fn a_pass_that_breaks_nothing_is_no_violation() {
+    let (judge, before) = (judge(), status("Forward", &proven()));
+    let decision = stopping(before.clone());
+    judge.0.state.lock().unwrap().truth = Some(truth("draining"));
+    judge.decided(&release(), &before, &seen([]), &decision);
+    assert_eq!(judge.violations(), [""; 0]);
+}
+
+#[test]
+fn a_stop_without_a_proof_is_noticed() {
+    let (judge, before) = (judge(), status("Forward", &json!({})));
+    let decision = stopping(before.clone());
+    judge.decided(&release(), &before, &seen([]), &decision);
+    let violations = judge.violations().join("\n");
+    assert!(violations.contains("S14"), "{violations}");
+    assert!(!judge.may_stop("i-1", 8080), "nor at the process");
+}
+
+#[test]
+fn a_stop_that_rests_on_an_old_reading_is_noticed() {
+    let (judge, before) = (judge(), status("Forward", &proven()));
+    let decision = stopping(before.clone());
+    judge.0.state.lock().unwrap().truth = Some(truth("healthy"));
+    judge.decided(&release(), &before, &seen([]), &decision);
+    let violations = judge.violations().join("\n");
+    assert!(violations.contains("S2"), "{violations}");
+    assert!(violations.contains("in truth"), "{violations}");
+    assert!(judge.may_stop("i-1", 8080), "status has a proof");
+}
+
+#[test]
+fn a_turn_from_back_to_forward_is_noticed() {
+    let (judge, before) = (judge(), status("Back", &proven()));
+    let decision = stopping(status("Forward", &proven()));
+    judge.decided(&release(), &before, &seen([]), &decision);
+    let violations = judge.violations().join("\n");
+    assert!(violations.contains("S9"), "{violations}");
+}

@@ -51,8 +51,8 @@ const EFFECTS_IN_A_ROW: u32 = 20;
 const BETWEEN_EFFECTS: Duration = Duration::from_secs(1);
 
 /// A digest of all of an object that a decision can depend on. Labels and managed fields are not
-/// in it. The object itself would double what the cache takes; two faces that are the same by
-/// chance would cost a wait until the planner wanted to look anyway.
+/// in it. The cache keeps it in place of the object, and so does the memory; two faces that are
+/// the same by chance would cost a wait until the planner wanted to look anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Face(u64);
 
@@ -92,11 +92,11 @@ impl io::Write for Digest {
 impl Memory {
     /// For how long nothing can be true for this object: a wake-up before then that shows nothing
     /// new, as the one that our own status write causes, is to be ignored.
-    pub(super) fn rest(&self, uid: &str, object: &BlueGreenRelease) -> Option<Duration> {
+    pub(super) fn rest(&self, uid: &str, face: Face) -> Option<Duration> {
         let objects = self.lock();
         let rest = objects.get(uid)?.rest.as_ref()?;
         let left = rest.until.saturating_duration_since(Instant::now());
-        (!left.is_zero() && rest.face == Face::of(object)).then_some(left)
+        (!left.is_zero() && rest.face == face).then_some(left)
     }
 
     /// A pass begins: until it ends well, every wake-up counts.

@@ -243,26 +243,41 @@ impl Metrics {
     }
 
     /// Sets the gauges from all releases there are.
-    pub fn census<'a>(&self, statuses: impl Iterator<Item = &'a BlueGreenReleaseStatus>) {
+    pub(super) fn census(&self, releases: impl Iterator<Item = Counted>) {
         self.releases.clear();
-        let mut draining = 0_i64;
-        for status in statuses {
+        let mut all_draining = 0_i64;
+        for Counted { phase, draining } in releases {
             self.releases
                 .get_or_create(&ByPhase {
-                    phase: PhaseLabel(status.phase),
+                    phase: PhaseLabel(phase),
                 })
                 .inc();
-            draining += status
-                .targets
-                .iter()
-                .map(|target| i64::from(drains(target)))
-                .sum::<i64>();
+            all_draining += i64::from(draining);
         }
-        self.drains.set(draining);
+        self.drains.set(all_draining);
     }
 
     pub(super) fn event_dropped(&self) {
         self.events_dropped.inc();
+    }
+}
+
+/// What the gauges count of one release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    phase: Phase,
+    /// Targets that are deregistered and not yet drained.
+    draining: u32,
+}
+
+impl Counted {
+    /// What a status says; none has been written before the first pass.
+    pub(super) fn of(status: Option<&BlueGreenReleaseStatus>) -> Self {
+        let targets = status.map_or(&[][..], |status| &status.targets);
+        Self {
+            phase: status.map(|status| status.phase).unwrap_or_default(),
+            draining: targets.iter().map(|target| u32::from(drains(target))).sum(),
+        }
     }
 }
 

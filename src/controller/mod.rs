@@ -11,6 +11,7 @@
 //! and everything is read again. A decision is never carried over to a newer read.
 
 mod backoff;
+mod cached;
 mod clock;
 mod context;
 mod edge;

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::{
     Ctx, Outcome, World,
-    context::Guarded,
+    cached::Cached,
     error::Error,
     execute::{Executed, execute},
     memory::Face,
@@ -31,13 +31,13 @@ const SHORTEST_REST: Duration = Duration::from_millis(50);
 /// of looping here: so other releases have their turn under the concurrency bound, a shutdown
 /// takes hold between two effects, and every effect is decided from readings of its own.
 async fn pass<W: World>(
-    cached: &Guarded,
+    cached: &Cached,
     ctx: &Ctx<W>,
 ) -> Result<(Outcome, Option<Duration>), Error> {
     let uid = cached.uid().ok_or(Error::Incomplete("uid"))?;
     let namespace = cached.namespace().ok_or(Error::Incomplete("namespace"))?;
-    if let DeserializeGuard(Ok(cached)) = cached
-        && let Some(left) = ctx.memory.rest(&uid, cached)
+    if let Some(face) = cached.face()
+        && let Some(left) = ctx.memory.rest(&uid, face)
     {
         return Ok((Outcome::Rested, Some(left)));
     }
@@ -91,7 +91,7 @@ fn gone<W>(ctx: &Ctx<W>, uid: &str) -> (Outcome, Option<Duration>) {
 
 /// What kube calls for each object that is due.
 pub(super) async fn reconcile<W: World>(
-    cached: Arc<Guarded>,
+    cached: Arc<Cached>,
     ctx: Arc<Ctx<W>>,
 ) -> Result<Action, Error> {
     let started = tokio::time::Instant::now();
@@ -110,7 +110,7 @@ pub(super) async fn reconcile<W: World>(
 /// failures is ours.
 #[expect(clippy::needless_pass_by_value, reason = "kube passes them by value")]
 pub(super) fn error_policy<W: World>(
-    cached: Arc<Guarded>,
+    cached: Arc<Cached>,
     error: &Error,
     ctx: Arc<Ctx<W>>,
 ) -> Action {

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{
     Ctx, World,
-    context::Guarded,
+    cached::Cached,
     error::{Error, call},
     events::{self, notices},
 };
@@ -83,7 +83,7 @@ fn needs_fence(decision: &Decision) -> bool {
 }
 
 /// Tells of an object that this version does not understand. It has no status that could say so.
-pub(super) fn not_understood<W>(ctx: &Ctx<W>, object: &Guarded, error: &InvalidObject) {
+pub(super) fn not_understood<W>(ctx: &Ctx<W>, object: &Cached, error: &InvalidObject) {
     let namespace = object.namespace();
     warn!(release = %object.name_any(), namespace, %error, "this release is left alone until it is corrected");
     let generation = object.meta().generation.unwrap_or(0);

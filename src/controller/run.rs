@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Ctx, Metrics, Options, Planner, Standing, StartError, World,
-    context::Guarded,
+    cached::Cached,
     memory::Memory,
     publisher::{self, notebook},
     reconcile::{error_policy, reconcile},
@@ -34,6 +34,11 @@ use crate::web;
 
 /// How long Events and scrapes that are under way at the end may still take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How many releases a page of the list has. A page is in memory as text before it is read, 20 KB
+/// for a release, and the operating system does not get all of that back: kube's 500 would
+/// decide what the process takes for good. A thousand releases are ten requests.
+const PAGE: u32 = 100;
 
 /// All that the controller is made of.
 pub struct Parts<W> {
@@ -134,7 +139,7 @@ async fn work<W: World>(
     options: &Options,
     standing: &Standing,
 ) -> Result<(), StartError> {
-    let (api, scope): (Api<Guarded>, _) = match &options.namespace {
+    let (api, scope): (Api<Cached>, _) = match &options.namespace {
         Some(namespace) => (
             Api::namespaced(ctx.client.clone(), namespace),
             format!("in namespace {namespace}"),
@@ -153,7 +158,7 @@ async fn work<W: World>(
     );
 
     let config = Config::default().concurrency(options.concurrency.max(1));
-    let controller = Controller::new(api, watcher::Config::default())
+    let controller = Controller::new(api, watcher::Config::default().page_size(PAGE))
         .with_config(config)
         .graceful_shutdown_on(shutdown.clone().cancelled_owned());
     let store = controller.store();

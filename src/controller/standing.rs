@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use kube::{core::DeserializeGuard, runtime::reflector::Store};
+use kube::runtime::reflector::Store;
 use tokio::time::Instant;
 
-use super::{Metrics, context::Guarded};
-use crate::api::BlueGreenReleaseStatus;
+use super::{Metrics, cached::Cached};
 
 /// The loop's task shows that it is still polled this often.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -47,7 +46,7 @@ pub struct Standing {
     heartbeat: Mutex<Instant>,
     defined: OnceLock<()>,
     listed: OnceLock<()>,
-    releases: OnceLock<Store<Guarded>>,
+    releases: OnceLock<Store<Cached>>,
 }
 
 impl Default for Standing {
@@ -91,16 +90,7 @@ impl Standing {
             return;
         };
         let releases = store.state();
-        let unwritten = BlueGreenReleaseStatus::default();
-        let statuses = releases
-            .iter()
-            .filter_map(|guarded| match guarded.as_ref() {
-                DeserializeGuard(Ok(release)) => {
-                    Some(release.status.as_ref().unwrap_or(&unwritten))
-                }
-                DeserializeGuard(Err(_)) => None,
-            });
-        metrics.census(statuses);
+        metrics.census(releases.iter().filter_map(|release| release.counted()));
     }
 
     pub(super) fn beat(&self) {
@@ -118,7 +108,7 @@ impl Standing {
         self.listed.get_or_init(|| ());
     }
 
-    pub(super) fn watches(&self, store: Store<Guarded>) {
+    pub(super) fn watches(&self, store: Store<Cached>) {
         self.releases.get_or_init(|| store);
     }
 }

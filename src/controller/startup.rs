@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::{
     Standing,
-    context::Guarded,
+    cached::Cached,
     error::{Error, call},
 };
 
@@ -84,7 +84,7 @@ pub fn connect(config: Config) -> Result<Client, StartError> {
 /// When the server does not answer the first time, or refuses: a person should see that at once.
 /// Later on it is waited for, since then a cluster is being built or mended.
 pub(super) async fn definition(
-    api: &Api<Guarded>,
+    api: &Api<Cached>,
     scope: &str,
     server: &str,
     standing: &Standing,

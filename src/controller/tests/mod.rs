@@ -4,6 +4,7 @@
 //! The planner is a plain function pointer and cannot carry a journal with it, so the journal is
 //! the thread's. All tests here run on a current-thread runtime with a paused clock.
 
+mod cached;
 mod cloud;
 mod pass;
 mod planner;
@@ -14,13 +15,13 @@ mod transitions;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
-use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
+use kube::{Client, runtime::controller::Action};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock, Ctx, Decide, Metrics, Outside, Planner,
-    context::Guarded,
+    cached::Cached,
     error::Error,
     memory::Memory,
     publisher::{Entries, notebook},
@@ -104,10 +105,8 @@ impl Harness {
     }
 
     /// The object as the cache has it when it is up to date.
-    fn cached(&self) -> Arc<Guarded> {
-        let object = self.server.object();
-        let guarded: DeserializeGuard<_> = serde_json::from_value(object).unwrap();
-        Arc::new(guarded)
+    fn cached(&self) -> Arc<Cached> {
+        Arc::new(serde_json::from_value(self.server.object()).unwrap())
     }
 
     async fn pass(&self) -> Result<Action, Error> {

@@ -44,6 +44,7 @@ struct State {
     forbidden: bool,
     faults: VecDeque<(Method, Fault)>,
     patches: Vec<Value>,
+    statuses: Vec<Value>,
     changes: broadcast::Sender<Value>,
     cancel_on_put: Option<CancellationToken>,
 }
@@ -78,6 +79,7 @@ impl Server {
             forbidden: false,
             faults: VecDeque::new(),
             patches: Vec::new(),
+            statuses: Vec::new(),
             changes: broadcast::channel(100).0,
             cancel_on_put: None,
         })))
@@ -127,6 +129,11 @@ impl Server {
 
     pub(super) fn patches(&self) -> Vec<Value> {
         self.0.lock().unwrap().patches.clone()
+    }
+
+    /// The objects that were sent to replace the status.
+    pub(super) fn statuses(&self) -> Vec<Value> {
+        self.0.lock().unwrap().statuses.clone()
     }
 
     pub(super) fn service(
@@ -257,6 +264,7 @@ impl State {
             return refuse(409, "the object has been modified");
         }
         object["status"] = sent["status"].clone();
+        self.statuses.push(sent.clone());
         respond(StatusCode::OK, &self.store(object))
     }
 

@@ -11,7 +11,9 @@ use crate::{
     api::{BlueGreenRelease, BlueGreenReleaseStatus},
     cloud,
     controller::{
-        Metrics, Severity, notices,
+        Metrics, Severity,
+        metrics::Counted,
+        notices,
         publisher::{notebook, publish},
     },
     plan::FailureKind,
@@ -19,6 +21,10 @@ use crate::{
 
 fn status(value: Value) -> BlueGreenReleaseStatus {
     serde_json::from_value(value).unwrap()
+}
+
+fn counted(status: &BlueGreenReleaseStatus) -> Counted {
+    Counted::of(Some(status))
 }
 
 const AT: &str = "2027-01-15T08:00:00Z";
@@ -184,10 +190,10 @@ fn the_census_counts_what_is_there_now() {
     let metrics = Metrics::default();
     let draining = json!({ "revision": 1, "id": "i-1", "port": 8080, "color": "Blue", "drain": [{ "group": "shop", "delay": "300s", "settle": "45s" }] });
     let one = status(json!({ "phase": "Draining", "targets": [draining] }));
-    metrics.census([&one, &one].into_iter());
+    metrics.census([&one, &one].into_iter().map(counted));
     assert!(rendered(&metrics).contains("bluegreen_releases{phase=\"Draining\"} 2"));
     assert!(rendered(&metrics).contains("bluegreen_drains_in_progress 2"));
-    metrics.census([&status(json!({ "phase": "Released" }))].into_iter());
+    metrics.census([counted(&status(json!({ "phase": "Released" })))].into_iter());
     let text = rendered(&metrics);
     assert!(!text.contains("phase=\"Draining\""), "{text}");
     assert!(text.contains("bluegreen_drains_in_progress 0"), "{text}");

@@ -5,25 +5,17 @@ use std::time::Duration;
 use bluegreen::api::Phase;
 use bluegreen_registry::{Effect, Fault, Verb};
 
-use crate::harness::{Manifest, Scene, World};
+use super::{ends_released, in_phase};
+use crate::harness::{Scene, World};
 
 const PHASES: [Phase; 3] = [Phase::Starting, Phase::Draining, Phase::Stopping];
 
 /// Does something to the API server in each phase of a release; it must not matter.
 async fn in_each_phase(seed: u64, hurt: impl AsyncFn(&World)) {
     for phase in PHASES {
-        println!("in {phase:?}");
-        let scene = Scene::side_by_side().short();
-        let manifest = Manifest::of(&scene);
-        let world = World::new(scene, seed).await;
-        world.start();
-        world.apply(&manifest).await;
-        world
-            .until("the phase", 600, |status| status.phase == phase)
-            .await;
+        let (world, _) = in_phase(Scene::side_by_side().short(), seed, phase).await;
         hurt(&world).await;
-        world.until_released(900).await;
-        world.end().await;
+        ends_released(world).await;
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bluegreen::api::{Outcome, Phase};
 use serde_json::json;
 
-use crate::harness::{Manifest, NEW, OLD, ProcessChange, Scene, THIRD, World, condition};
+use super::{in_phase, only};
+use crate::harness::{NEW, OLD, ProcessChange, Scene, THIRD, condition};
 
 const PHASES: [Phase; 4] = [
     Phase::Starting,
@@ -13,28 +14,6 @@ const PHASES: [Phase; 4] = [
     Phase::Draining,
     Phase::Stopping,
 ];
-
-/// A world in which a short release has come to a phase.
-async fn in_phase(scene: Scene, seed: u64, phase: Phase) -> (World, Manifest) {
-    println!("{phase:?}");
-    let manifest = Manifest::of(&scene);
-    let world = World::new(scene, seed).await;
-    world.start();
-    world.apply(&manifest).await;
-    world
-        .until("the phase", 600, |status| status.phase == phase)
-        .await;
-    (world, manifest)
-}
-
-/// One version runs and serves on every host, and no other.
-fn only(world: &World, version: &str) {
-    let running = world.apps.running();
-    assert_eq!(running.len(), world.scene.hosts, "{running:?}");
-    assert!(running.iter().all(|one| one.2 == version), "{running:?}");
-    let group = &world.built.groups[0];
-    assert_eq!(world.healthy(group).len(), world.scene.hosts);
-}
 
 #[tokio::test(start_paused = true)]
 async fn back_to_the_old_version() {

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use bluegreen::api::Reason;
-use bluegreen_cloud::scene::GroupPlan;
+use bluegreen::api::{Phase, Reason};
+use bluegreen_cloud::{scene::GroupPlan, switches::Switch};
 use serde_json::json;
 
-use crate::harness::{Manifest, NAME, NEW, Scene, World, calls, changes};
+use super::{ends_released, in_phase, releasing};
+use crate::harness::{Manifest, NAME, NEW, Scene, World, calls, changes, condition};
 
-/// Nothing was asked to change, and nothing will be.
+/// Nothing was asked to change, and nothing will be: the old version serves as before.
 async fn nothing_changes(world: &World) {
     world.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.status().await.phase, Phase::Stalled);
+    let healthy = world.healthy(&world.built.groups[0]);
+    assert_eq!(healthy.len(), world.scene.hosts, "{healthy:?}");
+    assert_eq!(world.failed(), 0);
     let calls = calls(&world.cloud);
     assert!(!calls.is_empty(), "it has looked");
     let changes: Vec<_> = calls.iter().filter(|call| changes(call)).collect();
@@ -21,9 +26,7 @@ async fn nothing_changes(world: &World) {
 async fn a_port_that_is_not_the_registered_one() {
     let scene = Scene::in_place();
     let manifest = Manifest::of(&scene).with("fleet.hosts.ports", json!([9090]));
-    let world = World::new(scene, 400).await;
-    world.start();
-    world.apply(&manifest).await;
+    let world = releasing(scene, &manifest, 400).await;
     let message = world.until_stalled(Reason::PortNotRegistered, 30).await;
     assert!(message.contains(":8080 registered"), "{message}");
     assert!(message.contains("[9090]"), "{message}");
@@ -33,8 +36,7 @@ async fn a_port_that_is_not_the_registered_one() {
     world.until_gone(60).await;
     let manifest = Manifest::of(&world.scene);
     world.apply(&manifest).await;
-    world.until_released(1_800).await;
-    world.end().await;
+    ends_released(world).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,9 +44,7 @@ async fn a_target_group_that_does_not_exist() {
     let scene = Scene::in_place();
     let groups = json!([{"name": NAME}, {"name": "snackgame-late"}]);
     let manifest = Manifest::of(&scene).with("traffic.registration.targetGroups", groups);
-    let world = World::new(scene, 401).await;
-    world.start();
-    world.apply(&manifest).await;
+    let world = releasing(scene, &manifest, 401).await;
     let message = world.until_stalled(Reason::TargetGroupNotFound, 30).await;
     assert!(message.contains("snackgame-late"), "{message}");
     nothing_changes(&world).await;
@@ -99,11 +99,44 @@ async fn a_single_host_in_place() {
         ..Scene::in_place()
     };
     let manifest = Manifest::of(&scene);
-    let world = World::new(scene, 403).await;
-    world.start();
-    world.apply(&manifest).await;
+    let world = releasing(scene, &manifest, 403).await;
     let message = world.until_stalled(Reason::WouldLeaveNoTarget, 30).await;
     assert!(message.contains("two ports"), "{message}");
     nothing_changes(&world).await;
+    // The remedy that the message names. The ports of a release cannot be changed.
+    world.delete().await;
+    world.until_gone(60).await;
+    let ports = json!([8080, 8081]);
+    world
+        .apply(&manifest.with("fleet.hosts.ports", ports))
+        .await;
+    ends_released(world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_stops_on_the_way() {
+    let scene = Scene {
+        spare: 1,
+        ..Scene::side_by_side().short()
+    };
+    let (world, _) = in_phase(scene, 404, Phase::Starting).await;
+    let spare = world.built.hosts[2].id.clone();
+    let stopped = Switch::InstanceStopped {
+        instance: spare.clone(),
+    };
+    world.cloud.switch(&stopped).unwrap();
+    world.clock.sleep(Duration::from_secs(120)).await;
+    let status = world.status().await;
+    let (_, reason, message) = condition(&status, "Reconciling").unwrap();
+    assert_eq!(reason, Reason::Releasing.as_str());
+    assert!(message.starts_with("starting 1 of 3 targets"), "{message}");
+    assert!(message.contains("at the latest"), "{message}");
+    let group = &world.built.groups[0];
+    let old = |target: &&String| target.ends_with(":8080");
+    assert_eq!(world.healthy(group).iter().filter(old).count(), 2);
+    let instance = json!({"InstanceId": [spare]});
+    world.cloud.arrange("StartInstances", &instance).unwrap();
+    world.until_released(1_800).await;
+    assert_eq!(world.healthy(group).len(), 3);
     world.end().await;
 }

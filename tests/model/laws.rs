@@ -1,12 +1,22 @@
 //! What must hold, and what an end is.
 
 use bluegreen_api::BlueGreenReleaseStatus;
-use bluegreen_plan::{Decision, Observation, Release, invariants};
+use bluegreen_plan::{
+    Decision, Observation, Release,
+    invariants::{self, AtRest, Decided, Invariant, TruePort},
+};
 
 use super::{
     scenario::{Scenario, version},
     world::World,
 };
+
+/// Every invariant but the one that is left out, for the question whether another would notice.
+fn all(but: Option<&str>) -> impl Iterator<Item = &'static Invariant> {
+    invariants::ALL
+        .iter()
+        .filter(move |invariant| Some(invariant.code) != but)
+}
 
 /// What a decision breaks.
 pub(super) fn broken(
@@ -14,9 +24,16 @@ pub(super) fn broken(
     before: &BlueGreenReleaseStatus,
     observation: &Observation,
     decision: &Decision,
+    but: Option<&str>,
 ) -> Option<String> {
-    invariants::broken(&release.spec, before, observation, decision)
-        .map(|violation| violation.to_string())
+    let decided = Decided {
+        spec: &release.spec,
+        before,
+        observation,
+        decision,
+    };
+    let violation = all(but).find_map(|invariant| invariant.of(&decided))?;
+    Some(violation.to_string())
 }
 
 /// Whether nothing is left to do: the release rests, and nothing of it is on its way.
@@ -37,33 +54,32 @@ pub(super) fn promoted(release: &Release, status: &BlueGreenReleaseStatus) -> bo
     release.generation == 1 && live == Some(&release.spec.version)
 }
 
-/// Whether the world is as an end says it is: every live target runs the live version and is
-/// healthy everywhere, and on hosts nothing else runs.
+/// Whether the world is as an end says it is: nothing is left over, and every group has its
+/// healthy targets.
 pub(super) fn wrong_end(
     scenario: &Scenario,
     status: &BlueGreenReleaseStatus,
     world: &World,
+    but: Option<&str>,
 ) -> Option<String> {
-    let live = status
-        .blue
-        .as_ref()
-        .and_then(|blue| blue.version.as_ref())?;
-    let hosts = scenario.spec.fleet.hosts.is_some();
-    for (index, slot) in world.slots.iter().enumerate() {
-        let runs = slot.process.map(version);
-        let serves = slot.regs.iter().any(|reg| reg.registered());
-        if serves && runs.as_ref() != Some(live) {
-            return Some(format!(
-                "{} is registered in the end and runs {runs:?}, while {live} is live",
-                world.target(index)
-            ));
-        }
-        if hosts && runs.is_some() && !serves {
-            return Some(format!(
-                "{runs:?} is left running, unregistered, on {}",
-                world.target(index)
-            ));
-        }
+    status.blue.as_ref()?.version.as_ref()?;
+    let ports = world
+        .slots
+        .iter()
+        .enumerate()
+        .map(|(index, slot)| TruePort {
+            target: world.target(index),
+            runs: slot.process.map(version),
+            registered: slot.regs.iter().any(|reg| reg.registered()),
+        });
+    let truth: Vec<TruePort> = ports.collect();
+    let at_rest = AtRest {
+        spec: &scenario.spec,
+        status,
+        truth: &truth,
+    };
+    if let Some(violation) = all(but).find_map(|invariant| invariant.of_rest(&at_rest)) {
+        return Some(violation.to_string());
     }
     let healthy = |group: usize| world.healthy_in(group);
     (0..scenario.groups)

@@ -2,7 +2,7 @@
 
 use bluegreen::{
     api::{BlueGreenReleaseSpec, Duration},
-    plan::{Group, LoadBalancerKind, SendCommand, Step},
+    plan::{CommandState, Group, Instance, InstanceState, LoadBalancerKind, SendCommand, Step},
 };
 use serde_json::{from_value, json};
 
@@ -39,9 +39,16 @@ fn seen(targets: impl IntoIterator<Item = (TargetId, Health)>) -> Observation {
     };
     Observation {
         began_at: Time::from_millis(1_000_000),
-        fleet: Reading::Known(Vec::new()),
+        fleet: Reading::Known(vec![Instance {
+            id: "i-1".to_owned(),
+            zone: "a".to_owned(),
+            state: InstanceState::Running,
+            address: None,
+            version: None,
+        }]),
         groups: vec![Reading::Known(group)],
-        commands: BTreeMap::new(),
+        // The stop that status speaks of never arrived.
+        commands: BTreeMap::from([("op".to_owned(), Reading::Known(CommandState::Absent))]),
         probes: BTreeMap::new(),
         last_effect: None,
     }

@@ -135,6 +135,11 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         }
     }
     target.registrations.sort_by(|a, b| a.group.cmp(&b.group));
+    if let Some(progress) = &mut target.health {
+        let gate = spec.health.stable_for + TICK;
+        old(&mut progress.since, gate);
+        old(&mut progress.last, gate);
+    }
     for drain_record in &mut target.drain {
         if let Some(at) = &mut drain_record.requested_at {
             old(at, bluegreen_plan::limits::FENCE);

@@ -17,7 +17,7 @@ mod world;
 
 use std::io::Write;
 
-use explore::explore;
+use explore::{explore, explore_but};
 use scenario::Scenario;
 
 /// Prints a figure also where the test passes: the harness catches what `println!` prints.
@@ -82,8 +82,38 @@ fn every_mutant_is_caught() {
 }
 
 #[test]
+fn some_mistakes_are_found_out_by_one_invariant_alone() {
+    for (
+        code,
+        mutants::Mutant {
+            name,
+            planner,
+            scenario,
+        },
+    ) in mutants::alone()
+    {
+        let report = explore(&scenario, planner);
+        let violation = report.violation.unwrap_or_default();
+        let first = violation.lines().next().unwrap_or("NOT CAUGHT");
+        say(&format!("mutant that {name}: {first}"));
+        assert!(
+            first.starts_with(&format!("{code}: ")),
+            "{code} does not find out a planner that {name}: {violation}"
+        );
+        let report = explore_but(&scenario, planner, Some(code));
+        assert_eq!(
+            report.violation, None,
+            "something else than {code} finds out a planner that {name}"
+        );
+        say(&format!("without {code}: {report}"));
+    }
+}
+
+#[test]
 fn the_fleets_on_which_mutants_are_caught_hold_without_them() {
     holds(&scenario::small(scenario::in_place()));
     holds(&scenario::small(scenario::side_by_side()));
     holds(&scenario::small(scenario::early_finish()));
+    holds(&scenario::gated());
+    holds(&scenario::several());
 }

@@ -206,6 +206,40 @@ pub(super) fn existing() -> Scenario {
     }
 }
 
+/// A fleet with one crash before an effect, and nothing else.
+pub(super) fn crashing(scenario: Scenario) -> Scenario {
+    Scenario {
+        budget: Budget {
+            crash_before: 1,
+            ..Budget::of_each(0)
+        },
+        ..scenario
+    }
+}
+
+/// Two instances of each version, and one change of the spec: a side can be healthy in part.
+pub(super) fn several() -> Scenario {
+    Scenario {
+        name: "two existing instances",
+        hosts: 2,
+        budget: Budget {
+            spec_change: 1,
+            ..Budget::of_each(0)
+        },
+        ..existing()
+    }
+}
+
+/// One host with two ports, and a health gate that takes a tick. One fault of each kind.
+pub(super) fn gated() -> Scenario {
+    let mut scenario = Scenario {
+        name: "gated",
+        ..small(side_by_side())
+    };
+    scenario.spec.health.stable_for = TICK;
+    scenario
+}
+
 /// The application's probe ends drains early.
 pub(super) fn early_finish() -> Scenario {
     let mut scenario = Scenario {

@@ -2,16 +2,23 @@
 //!
 //! Each wraps the real planner and spoils what goes in or what comes out. The walk must find
 //! every one of them out; where it does not, it proves little of the real one either.
+//!
+//! Those in `alone.rs` do no harm that the model can see, or none in time: one invariant alone
+//! finds them out, so each of them shows what that invariant is for.
+
+mod alone;
 
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Process, Settle,
-    StepKind, Time,
+    BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Intent, Process,
+    Settle, StepKind, Time,
 };
 use bluegreen_plan::{
     Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide,
 };
 
 use super::{explore::Planner, scenario, scenario::Scenario};
+
+pub(super) use alone::alone;
 
 /// A broken planner, and a fleet on which that shows.
 pub(super) struct Mutant {
@@ -256,17 +263,38 @@ fn withdrawn(status: &BlueGreenReleaseStatus) -> Option<usize> {
         .filter(|_| forward)
 }
 
-fn command(kind: StepKind, number: u64, target: (&str, u16), version: &str) -> SendCommand {
-    SendCommand {
-        operation: format!("bg-u-r1-x-{number}"),
+/// Makes a decision send a command about a target, as if the planner had chosen it.
+fn send(decision: &mut Decision, index: usize, kind: StepKind, version: &str, now: Time) {
+    let status = &mut decision.status;
+    status.fence += 1;
+    let operation = format!("bg-u-r1-x-{}", status.fence);
+    let target = &mut status.targets[index];
+    if kind == StepKind::Stop {
+        target.process = Some(Process {
+            operation: operation.clone(),
+            step: kind,
+            requested_at: now,
+            sent_at: now,
+            running_at: None,
+        });
+    }
+    status.intent = Some(Intent {
+        id: operation.clone(),
+        step: kind,
+        at: now,
+        targets: vec![format!("{}:{}", target.id, target.port)],
+        group: None,
+    });
+    decision.step = Some(Step::Send(SendCommand {
+        operation,
         kind,
         document: "x".to_owned(),
-        parameters: [("version", version), ("port", &target.1.to_string())]
+        parameters: [("version", version), ("port", &target.port.to_string())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        instances: vec![target.0.to_owned()],
+        instances: vec![target.id.clone()],
         timeout: Duration::from_secs(60),
-    }
+    }));
 }
 
 fn stops_in_hope(
@@ -280,17 +308,7 @@ fn stops_in_hope(
     let (None, Some(index)) = (&decision.step, index) else {
         return decision;
     };
-    decision.status.fence += 1;
-    let number = decision.status.fence;
     let target = &mut decision.status.targets[index];
-    let send = command(StepKind::Stop, number, (&target.id, target.port), "v1");
-    target.process = Some(Process {
-        operation: send.operation.clone(),
-        step: StepKind::Stop,
-        requested_at: now,
-        sent_at: now,
-        running_at: None,
-    });
     target.steps.drained = Some(Drained {
         at: now,
         proof: DrainProof::FullDelay,
@@ -300,14 +318,7 @@ fn stops_in_hope(
         in_flight: None,
         served: None,
     });
-    decision.status.intent = Some(bluegreen_api::Intent {
-        id: send.operation.clone(),
-        step: StepKind::Stop,
-        at: now,
-        targets: vec![format!("{}:{}", target.id, target.port)],
-        group: None,
-    });
-    decision.step = Some(Step::Send(send));
+    send(&mut decision, index, StepKind::Stop, "v1", now);
     decision
 }
 
@@ -353,21 +364,11 @@ fn starts_too_early(
 ) -> Decision {
     let mut decision = decide(release, status, observation, now);
     let index = withdrawn(&decision.status);
-    let (None, Some(index)) = (&decision.step, index) else {
-        return decision;
-    };
-    decision.status.fence += 1;
-    let number = decision.status.fence;
-    let target = &decision.status.targets[index];
-    let send = command(StepKind::Start, number, (&target.id, target.port), "v2");
-    decision.status.intent = Some(bluegreen_api::Intent {
-        id: send.operation.clone(),
-        step: StepKind::Start,
-        at: now,
-        targets: vec![format!("{}:{}", target.id, target.port)],
-        group: None,
-    });
-    decision.step = Some(Step::Send(send));
+    // Its mistake is the one in its name: it does keep the pause after a failure.
+    let calm = observation.last_effect.is_none();
+    if let (None, Some(index), true) = (&decision.step, index, calm) {
+        send(&mut decision, index, StepKind::Start, "v2", now);
+    }
     decision
 }
 

@@ -16,36 +16,16 @@ use std::{
 use bluegreen::{
     api::{BlueGreenReleaseStatus, Time},
     controller::Planner,
-    plan::{self, Decision, Health, Observation, Reading, Release, TargetId, invariants},
+    plan::{
+        self, Decision, Health, Observation, Reading, Release, TargetId,
+        invariants::{self, AtRest, Decided, TruePort},
+    },
 };
 use bluegreen_cloud::{Cloud, oracle::Oracle};
 use bluegreen_net::Clock;
 use serde_json::Value;
 
-/// One pass of a controller over a release.
-struct Pass<'a> {
-    release: &'a Release,
-    before: &'a BlueGreenReleaseStatus,
-    /// What the planner saw.
-    seen: &'a Observation,
-    /// The same with the health that every target had in truth, where that is known.
-    truth: Option<&'a Observation>,
-    decision: &'a Decision,
-}
-
-/// What must hold of every pass, each with the eyes that look at it.
-const PREDICATES: [(&str, Predicate); 2] = [
-    ("as the planner saw it", |pass| {
-        invariants::broken(&pass.release.spec, pass.before, pass.seen, pass.decision)
-    }),
-    ("as it was in truth", |pass| {
-        let truth = pass.truth?;
-        invariants::broken(&pass.release.spec, pass.before, truth, pass.decision)
-            .filter(|broken| IN_TRUTH.contains(&broken.invariant))
-    }),
-];
-
-type Predicate = fn(&Pass<'_>) -> Option<invariants::Violation>;
+use super::world::World;
 
 /// The invariants that must hold of the truth too, and not only of what was seen of it: what they
 /// forbid does harm however good the reason was.
@@ -107,7 +87,7 @@ struct State {
     violations: Vec<String>,
     lowest: Option<usize>,
     /// What was true at the last look.
-    truth: Option<Value>,
+    truth: Option<Arc<Value>>,
     /// The status that was decided last; none, as long as no controller has decided anything.
     decided: Option<BlueGreenReleaseStatus>,
 }
@@ -157,19 +137,32 @@ impl Judge {
     ) {
         let truth = self.0.state.lock().unwrap().truth.clone();
         let truth = truth.map(|truth| in_truth(seen, &truth));
-        let pass = Pass {
-            release,
+        let decided = |observation| Decided {
+            spec: &release.spec,
             before,
-            seen,
-            truth: truth.as_ref(),
+            observation,
             decision,
         };
-        for (eyes, predicate) in PREDICATES {
-            if let Some(broken) = predicate(&pass) {
-                self.report(&format!("{broken}, {eyes}"));
+        for invariant in &invariants::ALL {
+            if let Some(broken) = invariant.of(&decided(seen)) {
+                self.report(&format!("{broken}, as the planner saw it"));
+            }
+            if IN_TRUTH.contains(&invariant.code)
+                && let Some(truth) = &truth
+                && let Some(broken) = invariant.of(&decided(truth))
+            {
+                self.report(&format!("{broken}, as it was in truth"));
             }
         }
         self.0.state.lock().unwrap().decided = Some(decision.status.clone());
+    }
+
+    /// A release rests, and this is true of the ports of its fleet.
+    fn rests(&self, at_rest: &AtRest<'_>) {
+        let broken = invariants::ALL
+            .iter()
+            .filter_map(|one| one.of_rest(at_rest));
+        broken.for_each(|broken| self.report(&format!("{broken}, at rest")));
     }
 
     /// A process is about to be sent SIGTERM.
@@ -227,7 +220,7 @@ impl Judge {
                 ));
             }
         }
-        self.0.state.lock().unwrap().truth = Some(truth);
+        self.0.state.lock().unwrap().truth = Some(Arc::new(truth));
     }
 
     fn report(&self, what: &str) {
@@ -239,23 +232,60 @@ impl Judge {
     }
 }
 
+impl World {
+    /// Has judged what is true of the fleet, where a release rests.
+    pub(super) async fn judged_at_rest(&self) {
+        let Some(release) = self.release().await else {
+            return;
+        };
+        let status = release.status.unwrap_or_default();
+        if status.course.is_some() {
+            return;
+        }
+        let (state, running) = (self.cloud.state(), self.apps.running());
+        let listed = health(&state, "");
+        let hosts = self.built.hosts.iter();
+        let ports = hosts.flat_map(|host| self.scene.ports.iter().map(|port| (&host.id, *port)));
+        let truth: Vec<TruePort> = ports
+            .map(|(id, port)| {
+                let runs = running.iter().find(|one| (&one.0, one.1) == (id, port));
+                let target = TargetId {
+                    id: id.clone(),
+                    port,
+                };
+                let health = listed.get(&target);
+                TruePort {
+                    runs: runs.map(|one| one.2.clone()),
+                    registered: health.is_some_and(|health| *health != Health::Draining),
+                    target,
+                }
+            })
+            .collect();
+        self.judge.rests(&AtRest {
+            spec: &release.spec,
+            status: &status,
+            truth: &truth,
+        });
+    }
+}
+
 /// What was seen, with the health that every target had in truth. A reading that failed stays one.
 fn in_truth(seen: &Observation, truth: &Value) -> Observation {
     let mut observation = seen.clone();
     for group in &mut observation.groups {
         if let Reading::Known(group) = group {
-            group.targets = health(truth, &group.name);
+            let within = format!(":targetgroup/{}/", group.name);
+            group.targets = health(truth, &within);
         }
     }
     observation
 }
 
-/// The targets of a group, which is known by its name, as `DescribeTargetHealth` would list them
-/// if nothing lagged.
-fn health(truth: &Value, group: &str) -> BTreeMap<TargetId, Health> {
-    let within = format!(":targetgroup/{group}/");
+/// The targets of the groups whose ARN has this text, as `DescribeTargetHealth` would list them if
+/// nothing lagged.
+fn health(truth: &Value, within: &str) -> BTreeMap<TargetId, Health> {
     let groups = truth["targetGroups"].as_array().into_iter().flatten();
-    let found = groups.filter(|one| text(&one["arn"]).contains(&within));
+    let found = groups.filter(|one| text(&one["arn"]).contains(within));
     let targets = found.filter_map(|one| one["targets"].as_array()).flatten();
     targets
         .map(|target| {

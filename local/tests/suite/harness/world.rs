@@ -296,6 +296,7 @@ impl World {
         }
         let status = self.status().await;
         self.control.stop().await;
+        self.judged_at_rest().await;
         self.judged(&status);
         for report in &reports {
             let totals = &report.totals;

@@ -107,7 +107,7 @@ fn truth(state: &str) -> Value {
 fn a_pass_that_breaks_nothing_is_no_violation() {
     let (judge, before) = (judge(), status("Forward", &proven()));
     let decision = stopping(before.clone());
-    judge.0.state.lock().unwrap().truth = Some(truth("draining"));
+    judge.0.state.lock().unwrap().truth = Some(Arc::new(truth("draining")));
     judge.decided(&release(), &before, &seen([]), &decision);
     assert_eq!(judge.violations(), [""; 0]);
 }
@@ -126,7 +126,7 @@ fn a_stop_without_a_proof_is_noticed() {
 fn a_stop_that_rests_on_an_old_reading_is_noticed() {
     let (judge, before) = (judge(), status("Forward", &proven()));
     let decision = stopping(before.clone());
-    judge.0.state.lock().unwrap().truth = Some(truth("healthy"));
+    judge.0.state.lock().unwrap().truth = Some(Arc::new(truth("healthy")));
     judge.decided(&release(), &before, &seen([]), &decision);
     let violations = judge.violations().join("\n");
     assert!(violations.contains("S2"), "{violations}");
@@ -137,8 +137,44 @@ fn a_stop_that_rests_on_an_old_reading_is_noticed() {
 #[test]
 fn a_turn_from_back_to_forward_is_noticed() {
     let (judge, before) = (judge(), status("Back", &proven()));
-    let decision = stopping(status("Forward", &proven()));
+    let decision = Decision {
+        step: None,
+        ..stopping(status("Forward", &proven()))
+    };
     judge.decided(&release(), &before, &seen([]), &decision);
     let violations = judge.violations().join("\n");
     assert!(violations.contains("S9"), "{violations}");
+}
+
+#[test]
+fn a_process_that_is_left_over_at_rest_is_noticed() {
+    let judge = judge();
+    let mut status = status("Forward", &proven());
+    let spec = release().spec;
+    status.blue = Some(
+        from_value(json!({
+            "revision": 1, "version": "1.8.0", "startedAt": Time::from_millis(900_000),
+        }))
+        .unwrap(),
+    );
+    let port = |runs: &str, registered| TruePort {
+        target: TargetId {
+            id: "i-1".to_owned(),
+            port: 8080,
+        },
+        runs: Some(runs.to_owned()),
+        registered,
+    };
+    let rests = |truth: &[TruePort]| {
+        judge.rests(&AtRest {
+            spec: &spec,
+            status: &status,
+            truth,
+        });
+    };
+    rests(&[port("1.8.0", true)]);
+    assert_eq!(judge.violations(), [""; 0]);
+    rests(&[port("1.7.3", false)]);
+    let violations = judge.violations().join("\n");
+    assert!(violations.contains("S6"), "{violations}");
 }

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use bluegreen_api::{BlueGreenReleaseStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Phase, Time};
 use bluegreen_plan::{
     Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs,
 };
@@ -17,6 +17,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use super::{
     canon, laws,
     scenario::{Budget, Scenario, version},
+    states::Notes,
     world::{Event, Harm, NOW, World},
 };
 
@@ -193,6 +194,11 @@ struct Walk<'a> {
     planner: Planner,
     /// The invariant that is not asked.
     but: Option<&'static str>,
+    /// What is noted for `docs/states.md`, where it is asked for.
+    notes: Option<Notes>,
+    /// Passes, with the phase that each wrote; and everything else that happened.
+    said: Vec<(Key, Key, Phase)>,
+    carried: Vec<(Key, Key)>,
     statuses: Interned<BlueGreenReleaseStatus>,
     worlds: Interned<World>,
     nodes: Vec<Node>,
@@ -220,31 +226,59 @@ pub(super) fn explore_but(
     planner: Planner,
     but: Option<&'static str>,
 ) -> Report {
-    let began = Instant::now();
-    let mut walk = Walk {
-        scenario,
-        planner,
-        but,
-        statuses: Interned::new(),
-        worlds: Interned::new(),
-        nodes: Vec::new(),
-        known: HashMap::new(),
-        after: HashMap::new(),
-        edges: Vec::new(),
-        ends: Vec::new(),
-        ended: HashSet::new(),
-        promoted: false,
-        transitions: 0,
-    };
-    let violation = walk.run();
-    Report {
-        states: walk.nodes.len(),
-        distinct: walk.known.len(),
-        transitions: walk.transitions,
-        depth: walk.nodes.last().map_or(0, |node| node.depth),
-        ends: walk.ends.len(),
-        seconds: began.elapsed().as_secs_f64(),
-        violation,
+    Walk::new(scenario, planner, but, None).walk().0
+}
+
+/// Walks every state of a scenario, and notes what targets and releases go through.
+pub(super) fn explore_noting(scenario: &Scenario, planner: Planner) -> (Report, Notes) {
+    let walk = Walk::new(scenario, planner, None, Some(Notes::default()));
+    let (report, notes) = walk.walk();
+    (report, notes.expect("what is asked for is noted"))
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        planner: Planner,
+        but: Option<&'static str>,
+        notes: Option<Notes>,
+    ) -> Self {
+        Self {
+            scenario,
+            planner,
+            but,
+            notes,
+            said: Vec::new(),
+            carried: Vec::new(),
+            statuses: Interned::new(),
+            worlds: Interned::new(),
+            nodes: Vec::new(),
+            known: HashMap::new(),
+            after: HashMap::new(),
+            edges: Vec::new(),
+            ends: Vec::new(),
+            ended: HashSet::new(),
+            promoted: false,
+            transitions: 0,
+        }
+    }
+
+    fn walk(mut self) -> (Report, Option<Notes>) {
+        let began = Instant::now();
+        let violation = self.run();
+        let report = Report {
+            states: self.nodes.len(),
+            distinct: self.known.len(),
+            transitions: self.transitions,
+            depth: self.nodes.last().map_or(0, |node| node.depth),
+            ends: self.ends.len(),
+            seconds: began.elapsed().as_secs_f64(),
+            violation,
+        };
+        if let (Some(notes), Some(begin)) = (&mut self.notes, self.nodes.first()) {
+            notes.followed(begin.key, &self.said, &self.carried);
+        }
+        (report, self.notes)
     }
 }
 
@@ -338,6 +372,7 @@ impl Walk<'_> {
             None => match self.successors(node.key) {
                 Ok(after) => {
                     let after: Rc<[(How, Key)]> = after.into();
+                    self.note_carried(node.key, &after);
                     self.after.insert(node.key, Rc::clone(&after));
                     after
                 }
@@ -353,6 +388,17 @@ impl Walk<'_> {
             }
         }
         None
+    }
+
+    /// Notes what happens to a state without a pass.
+    fn note_carried(&mut self, from: Key, after: &[(How, Key)]) {
+        if self.notes.is_some() {
+            let carried = after.iter().filter(|(how, _)| match how {
+                How::Begin | How::Pass { .. } => false,
+                How::Happen(_) | How::SpecChange(_) | How::Delete => true,
+            });
+            self.carried.extend(carried.map(|(_, to)| (from, *to)));
+        }
     }
 
     /// Everything that can come after a state, whatever it costs.
@@ -375,10 +421,10 @@ impl Walk<'_> {
         }
         let state = (status, world, key.meta);
         self.happen(&state, &mut after)?;
-        self.pass(&release, &state, false, &mut after)?;
+        self.pass(key, &release, &state, false, &mut after)?;
         let world = &state.1;
         if world.before.is_some() || world.commands.iter().any(|sent| sent.fresh) {
-            self.pass(&release, &state, true, &mut after)?;
+            self.pass(key, &release, &state, true, &mut after)?;
         }
         self.change_spec(&state, &mut after);
         Ok(after)
@@ -402,6 +448,7 @@ impl Walk<'_> {
 
     fn pass(
         &mut self,
+        from: Key,
         release: &Release,
         (status, world, meta): &State,
         stale: bool,
@@ -413,6 +460,9 @@ impl Walk<'_> {
         let decision = (self.planner)(release, status, &observation, NOW);
         if let Some(broken) = laws::broken(release, status, &observation, &decision, self.but) {
             return Err(broken);
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.decided(status, &decision);
         }
         let mut done = world.clone();
         let mut remembered = *meta;
@@ -433,13 +483,18 @@ impl Walk<'_> {
             failures,
             ..remembered
         };
+        let phase = written.phase;
         let key = self.key((written.clone(), done.clone(), passed));
         after.push((How::Pass { stale, fault: None }, key));
+        self.said
+            .extend(self.notes.as_ref().map(|_| (from, key, phase)));
         if !succeeded {
             return Ok(());
         }
         let mut fault = |walk: &mut Self, fault, world: &World, meta| {
             let key = walk.key((written.clone(), world.clone(), meta));
+            let noted = walk.notes.as_ref().map(|_| (from, key, phase));
+            walk.said.extend(noted);
             after.push((
                 How::Pass {
                     stale,

@@ -3,7 +3,8 @@
 //! `world.rs` is AWS and the hosts as the planner sees them; `canon.rs` makes equal states equal;
 //! `explore.rs` walks every state breadth first, with a budget of two of each fault, and then
 //! asks from which states an end can be reached; `laws.rs` says what must hold;
-//! `mutants.rs` holds planners that are broken on purpose, each of which must be caught.
+//! `mutants/` holds planners that are broken on purpose, each of which must be caught;
+//! `states.rs` writes down what targets and releases went through.
 //!
 //! The function that is called is the product's own `plan::decide`: nothing of it is repeated
 //! here. What the walk proves, it proves for fleets as small as these.
@@ -13,12 +14,14 @@ mod explore;
 mod laws;
 mod mutants;
 mod scenario;
+mod states;
 mod world;
 
-use std::io::Write;
+use std::{io::Write, path::Path, sync::LazyLock};
 
-use explore::{explore, explore_but};
+use explore::{Report, explore, explore_but, explore_noting};
 use scenario::Scenario;
+use states::Notes;
 
 /// Prints a figure also where the test passes: the harness catches what `println!` prints.
 fn say(line: &str) {
@@ -109,11 +112,45 @@ fn some_mistakes_are_found_out_by_one_invariant_alone() {
     }
 }
 
+/// The walks of the small fleets, which two tests look at.
+static SMALL: LazyLock<Vec<(&'static str, Report, Notes)>> = LazyLock::new(|| {
+    let scenarios = [
+        scenario::small(scenario::in_place()),
+        scenario::small(scenario::side_by_side()),
+        scenario::small(scenario::early_finish()),
+        scenario::gated(),
+        scenario::several(),
+    ];
+    let walks = scenarios.iter().map(|scenario| {
+        let (report, notes) = explore_noting(scenario, bluegreen_plan::decide);
+        say(&format!("{}, small: {report}", scenario.name));
+        (scenario.name, report, notes)
+    });
+    walks.collect()
+});
+
 #[test]
 fn the_fleets_on_which_mutants_are_caught_hold_without_them() {
-    holds(&scenario::small(scenario::in_place()));
-    holds(&scenario::small(scenario::side_by_side()));
-    holds(&scenario::small(scenario::early_finish()));
-    holds(&scenario::gated());
-    holds(&scenario::several());
+    for (name, report, _) in SMALL.iter() {
+        assert_eq!(report.violation, None, "{name}");
+    }
+}
+
+#[test]
+fn the_page_about_states_is_what_the_walk_has_seen() {
+    let mut all = Notes::default();
+    for (_, _, notes) in SMALL.iter() {
+        all.join(notes);
+    }
+    let page = all.page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/states.md");
+    if std::env::var_os("BLUEGREEN_BLESS").is_some() {
+        std::fs::write(&path, &page).expect("docs/ is writable");
+    }
+    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        checked_in == page,
+        "docs/states.md is not what the walk sees now; look at what has changed, and write it with \
+         BLUEGREEN_BLESS=1 cargo test -p bluegreen-plan --test model states\n{page}"
+    );
 }

@@ -230,13 +230,15 @@ pub(super) fn several() -> Scenario {
     }
 }
 
-/// One host with two ports, and a health gate that takes a tick. One fault of each kind.
+/// One host with two ports, a health gate that takes a tick, and old processes that are retained
+/// past their drain. One fault of each kind.
 pub(super) fn gated() -> Scenario {
     let mut scenario = Scenario {
-        name: "gated",
+        name: "gated and retained",
         ..small(side_by_side())
     };
     scenario.spec.health.stable_for = TICK;
+    scenario.spec.retain = TICK.times(5);
     scenario
 }
 

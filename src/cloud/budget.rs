@@ -56,8 +56,9 @@ impl Budget {
     const fn limits(self) -> (f64, f64) {
         match self {
             // The account has 10 a second and 40 at once for all of ELBv2. A third of the rate
-            // and a quarter of the burst leave the rest to other controllers and to people.
-            Self::ElbRead => (3.0, 10.0),
+            // and half of the burst leave the rest to other controllers and to people. The burst
+            // is for the seconds in which a release waits for one host after the other.
+            Self::ElbRead => (3.0, 20.0),
             // 4 a second and 20 at once; a quarter of each. One request carries 200 targets.
             Self::ElbRegister => (1.0, 5.0),
             // 20 a second and 100 at once when filtered; a quarter of the rate. One request
@@ -67,7 +68,7 @@ impl Budget {
             // carries 100 instances.
             Self::Ec2Terminate => (1.0, 5.0),
             // Nothing is published for Systems Manager. One request reads all hosts of a command.
-            Self::SsmRead => (3.0, 10.0),
+            Self::SsmRead => (3.0, 20.0),
             // Not published either; commands are rare, and one request carries 50 hosts.
             Self::SsmSend => (1.0, 5.0),
         }
@@ -95,8 +96,17 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
+        Self::times(1.0)
+    }
+}
+
+impl Budgets {
+    /// Full budgets, with so many times the rates and bursts: for an account whose limits AWS
+    /// has raised, or for one that is shared with more than usual.
+    #[must_use]
+    pub fn times(factor: f64) -> Self {
         let now = Instant::now();
-        let full = |budget: Budget| Mutex::new(Bucket::full(budget, now));
+        let full = |budget: Budget| Mutex::new(Bucket::full(budget, factor, now));
         Self {
             buckets: [
                 full(Budget::ElbRead),
@@ -108,9 +118,7 @@ impl Default for Budgets {
             ],
         }
     }
-}
 
-impl Budgets {
     /// Waits for a turn, for 2 s and until `deadline` at most. A place whose owner goes away
     /// while it waits is lost, which errs on the side of asking less.
     ///
@@ -169,8 +177,9 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn full(budget: Budget, now: Instant) -> Self {
+    fn full(budget: Budget, factor: f64, now: Instant) -> Self {
         let (rate, burst) = budget.limits();
+        let (rate, burst) = (rate * factor, burst * factor);
         Self {
             rate,
             burst,
@@ -231,11 +240,22 @@ mod tests {
     async fn a_burst_passes_at_once_and_then_the_rate_holds() {
         let budgets = Budgets::default();
         let begin = Instant::now();
-        take_all(&budgets, Budget::ElbRead, 10).await;
+        take_all(&budgets, Budget::ElbRead, 20).await;
         assert_eq!(begin.elapsed(), Duration::ZERO);
         take_all(&budgets, Budget::ElbRead, 30).await;
         let took = begin.elapsed().as_secs_f64();
         assert!((10.0..10.1).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_with_raised_limits_is_asked_more_often() {
+        let budgets = Budgets::times(2.0);
+        let begin = Instant::now();
+        take_all(&budgets, Budget::ElbRead, 40).await;
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        take_all(&budgets, Budget::ElbRead, 30).await;
+        let took = begin.elapsed().as_secs_f64();
+        assert!((5.0..5.1).contains(&took), "{took}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,7 +273,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn turns_come_in_the_order_of_asking() {
         let budgets = Arc::new(Budgets::default());
-        take_all(&budgets, Budget::ElbRead, 10).await;
+        take_all(&budgets, Budget::ElbRead, 20).await;
         let (turns, mut order) = tokio::sync::mpsc::unbounded_channel();
         for caller in 0..5 {
             let (budgets, turns) = (Arc::clone(&budgets), turns.clone());
@@ -324,7 +344,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_budget_does_not_hold_up_another() {
         let budgets = Budgets::default();
-        take_all(&budgets, Budget::ElbRead, 16).await;
+        take_all(&budgets, Budget::ElbRead, 26).await;
         let begin = Instant::now();
         take_all(&budgets, Budget::ElbRegister, 5).await;
         assert_eq!(begin.elapsed(), Duration::ZERO);

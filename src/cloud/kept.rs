@@ -40,6 +40,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
         (at.elapsed() < self.long).then(|| value.clone())
     }
 
+    /// The last reading, good or not.
+    pub(super) fn last(&self, key: &K) -> Option<V> {
+        self.entries().get(key).map(|(_, value)| value.clone())
+    }
+
     /// Keeps a reading that was asked for at an instant.
     pub(super) fn put(&self, key: K, at: Instant, value: V) {
         let mut entries = self.entries();
@@ -69,6 +74,7 @@ mod tests {
         assert_eq!(kept.get(&"fleet"), Some(3));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(kept.get(&"fleet"), None);
+        assert_eq!(kept.last(&"fleet"), Some(3));
         kept.put("fleet", Instant::now(), 4);
         kept.forget();
         assert_eq!(kept.get(&"fleet"), None);

@@ -71,8 +71,6 @@ pub struct TargetGroup {
     pub in_use: bool,
     /// `deregistration_delay.timeout_seconds`.
     pub delay: Duration,
-    /// `HealthCheckIntervalSeconds`.
-    pub health_interval: Duration,
 }
 
 /// One account and region of AWS, in the words of this domain.
@@ -90,6 +88,10 @@ pub trait Cloud: Send + Sync + 'static {
         selector: &InstanceSelector,
         version_tag: Option<&str>,
     ) -> impl Future<Output = Result<Vec<Instance>, Error>> + Send;
+
+    /// The ARN of a target group as far as it is known without asking. It may be out of date: a
+    /// name can be given to another group. Only [`Cloud::target_group`] tells.
+    fn arn(&self, group: &TargetGroupRef) -> Option<TargetGroupArn>;
 
     /// A target group and its attributes, by ARN or by name.
     fn target_group(

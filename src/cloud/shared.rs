@@ -79,6 +79,11 @@ impl<C: Cloud> Cloud for Shared<C> {
         Ok(fleet)
     }
 
+    fn arn(&self, group: &TargetGroupRef) -> Option<TargetGroupArn> {
+        let kept = || self.descriptions.last(group).map(|found| found.arn);
+        self.cloud.arn(group).or_else(kept)
+    }
+
     async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {
         let now = Instant::now();
         if let Some(kept) = self.descriptions.get(group) {

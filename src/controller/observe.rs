@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use futures::{
-    future::{join_all, join3},
+    future::{join, join_all, join3},
     stream::{self, StreamExt},
 };
 use kube::{Api, ResourceExt};
@@ -138,16 +138,27 @@ async fn group<C: Cloud>(
     let mut arn = None;
     let read = async {
         let cloud = cloud.as_ref().map_err(Clone::clone)?;
-        let found = cloud.target_group(reference).await?;
+        // The description and the targets at the same time: a proven drain waits for neither.
+        let known = cloud.arn(reference);
+        let targets = async {
+            match &known {
+                Some(known) => Some(cloud.target_health(known).await),
+                None => None,
+            }
+        };
+        let (found, targets) = join(cloud.target_group(reference), targets).await;
+        let found = found?;
         arn = Some(found.arn.clone());
-        let targets = cloud.target_health(&found.arn).await?;
+        let targets = match targets.filter(|_| known.as_ref() == Some(&found.arn)) {
+            Some(targets) => targets?,
+            None => cloud.target_health(&found.arn).await?,
+        };
         Ok(Group {
             name: found.name,
             load_balancer: found.load_balancer,
             instance_targets: found.instance_targets,
             in_use: found.in_use,
             delay: found.delay,
-            health_interval: found.health_interval,
             targets,
         })
     };

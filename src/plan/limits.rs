@@ -19,16 +19,23 @@ pub const SETTLE_APPLICATION: Duration = Duration::from_secs(45);
 /// The same for a Network Load Balancer: about 120 s were measured, and AWS speaks of minutes.
 pub const SETTLE_NETWORK: Duration = Duration::from_secs(180);
 
-/// The shortest time between two looks at something whose end cannot be computed. Five looks a
-/// second are seen by nobody's budget for the few seconds that they last: see [`LOOK_SHARE`].
-pub const LOOK_SHORTEST: Duration = Duration::from_millis(200);
+/// The shortest time between two looks at something whose end cannot be computed. Six looks a
+/// second are seen by nobody's budget for the few seconds that they last: see [`COMMAND_SHARE`] and
+/// [`HEALTH_SHARE`].
+pub const LOOK_SHORTEST: Duration = Duration::from_millis(150);
 
 /// The longest time between two looks at something that is waited for.
 pub const LOOK_LONGEST: Duration = Duration::from_secs(5);
 
-/// Between two looks passes this share of the time waited so far (one sixteenth): a wait is never
-/// noticed more than about 6 % late, and a long one costs few calls.
-pub const LOOK_SHARE: u64 = 16;
+/// Between two looks at a command passes this share of the time waited so far (1/32): its
+/// end is never noticed more than about 3 % late, and a long one costs few calls.
+pub const COMMAND_SHARE: u64 = 32;
+
+/// The same for health and for the last request in flight, a sixty-fourth: every target in turn
+/// waits for them, so what is lost here is lost many times. A minute of waiting costs some 160
+/// readings of a target group, for all releases on it together; the budget of the account bounds
+/// them besides.
+pub const HEALTH_SHARE: u64 = 64;
 
 /// How often a release that a person must mend is looked at.
 pub const LOOK_STALLED: Duration = Duration::from_secs(15);

@@ -129,8 +129,6 @@ pub struct Group {
     pub in_use: bool,
     /// `deregistration_delay.timeout_seconds`.
     pub delay: Duration,
-    /// `HealthCheckIntervalSeconds`.
-    pub health_interval: Duration,
     /// What DescribeTargetHealth listed. A target that is not here is not registered.
     pub targets: BTreeMap<TargetId, Health>,
 }

@@ -4,7 +4,7 @@ use super::{
     converge::{self, STOP_RESERVE},
     course::health_deadline,
     drain,
-    limits::{FENCE, LOOK_LONGEST, LOOK_SHARE, LOOK_SHORTEST, QUIET_READINGS},
+    limits::{COMMAND_SHARE, FENCE, HEALTH_SHARE, LOOK_LONGEST, LOOK_SHORTEST, QUIET_READINGS},
     pass::Pass,
     planned::{arrived, gone, manner},
     record::spacing,
@@ -49,9 +49,18 @@ pub(super) fn waits(
     keeping.chain(leaving).collect()
 }
 
-/// When to look again at something whose end cannot be computed: soon at first, ever less often.
-pub(super) fn look_again(since: Time, now: Time) -> Time {
-    let pause = now.since(since).divided_by(LOOK_SHARE);
+/// When to look again at a command, whose end cannot be computed: soon at first, ever less often.
+fn look_again(since: Time, now: Time) -> Time {
+    ever_later(since, now, COMMAND_SHARE)
+}
+
+/// The same for what every target in turn waits for.
+fn look_closely(since: Time, now: Time) -> Time {
+    ever_later(since, now, HEALTH_SHARE)
+}
+
+fn ever_later(since: Time, now: Time, share: u64) -> Time {
+    let pause = now.since(since).divided_by(share);
     now + pause.max(LOOK_SHORTEST).min(LOOK_LONGEST)
 }
 
@@ -89,14 +98,14 @@ fn keeping(
                 counted
             }
         }
-        (None, Some(registered)) => look_again(registered.at, pass.now),
+        (None, Some(registered)) => look_closely(registered.at, pass.now),
         (None, None) => {
             let asked = target
                 .registrations
                 .iter()
                 .filter_map(|r| r.requested_at)
                 .max();
-            look_again(asked.unwrap_or(pass.now), pass.now)
+            look_closely(asked.unwrap_or(pass.now), pass.now)
         }
     };
     Some(Wait {
@@ -184,7 +193,8 @@ fn drain_look(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, target: &TargetS
                 .max(LOOK_SHORTEST);
             let quiet = match &target.quiet {
                 Some(quiet) => (quiet.since + in_flight.quiet_for).min(pass.now + pause),
-                None => pass.now + pause,
+                // The quiet begins with the reading that finds it.
+                None => look_closely(settled, pass.now).min(pass.now + pause),
             };
             full.min(quiet.max(settled))
         }

@@ -237,7 +237,6 @@ impl World {
             instance_targets: true,
             in_use: true,
             delay: TICK.times(u64::from(scenario.delay)),
-            health_interval: TICK,
             targets,
         }
     }

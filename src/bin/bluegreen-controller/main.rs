@@ -60,6 +60,12 @@ struct Run {
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     endpoint_url: Option<String>,
 
+    /// How much more often than by default AWS may be asked, 0.1 to 100. The default is about a
+    /// third of what AWS documents for an account and region: raise it where AWS has raised the
+    /// account's limits, lower it where others need them.
+    #[arg(long, env = "BLUEGREEN_AWS_RATE_FACTOR", default_value_t = 1.0, value_parser = rate_factor)]
+    aws_rate_factor: f64,
+
     /// How logs are written. RUST_LOG says what is logged; default: info.
     #[arg(long, env = "BLUEGREEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -134,6 +140,14 @@ fn start(arguments: Run) -> ExitCode {
     }
 }
 
+/// A factor that neither stops the controller nor lets it run into AWS's own limits at once.
+fn rate_factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (0.1..=100.0).contains(&factor) => Ok(factor),
+        _ => Err("give a number from 0.1 to 100, as in 2.5".to_owned()),
+    }
+}
+
 async fn control(arguments: Run) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     end_on_signals(&shutdown)?;
@@ -150,7 +164,9 @@ async fn control(arguments: Run) -> Result<(), Failure> {
         endpoint_url: arguments.endpoint_url,
     };
     let world = Outside {
-        clouds: Clouds::connect(&settings, metrics.clone()).await,
+        clouds: Clouds::connect(&settings, metrics.clone())
+            .await
+            .with_rate_factor(arguments.aws_rate_factor),
         clock: SystemClock,
         probe: HttpProbes::default(),
     };

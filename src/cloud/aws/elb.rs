@@ -58,10 +58,6 @@ impl Elb {
             .target_group_name()
             .ok_or_else(|| errors::incomplete(&call, "target group name"))?;
         let instance_targets = found.target_type() == Some(&TargetTypeEnum::Instance);
-        let interval = found
-            .health_check_interval_seconds()
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .ok_or_else(|| errors::incomplete(&call, "health check interval"))?;
         let arn = TargetGroupArn(arn.to_owned());
         Ok(TargetGroup {
             delay: self.delay(&arn, instance_targets, &thing, deadline).await?,
@@ -70,7 +66,6 @@ impl Elb {
             load_balancer: load_balancer_of(found.protocol()),
             instance_targets,
             in_use: !found.load_balancer_arns().is_empty(),
-            health_interval: Duration::from_secs(interval),
         })
     }
 

@@ -64,11 +64,8 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
-        Self {
-            budgets: Budgets::default(),
-            observer,
-        }
+    pub(super) fn new(budgets: Budgets, observer: Arc<dyn Observer>) -> Self {
+        Self { budgets, observer }
     }
 
     /// Makes a request when it is its turn. `request` must do nothing until it is polled. Where
@@ -156,7 +153,7 @@ mod unit_tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_sent_once_the_deadline_has_passed() {
-        let gate = Gate::new(Arc::new(()));
+        let gate = Gate::new(Budgets::default(), Arc::new(()));
         let call = Call {
             service: "ssm",
             operation: "SendCommand",

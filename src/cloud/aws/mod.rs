@@ -31,7 +31,7 @@ use self::{
     gate::{Deadline, Gate},
     ssm::Ssm,
 };
-use super::{Cloud, Error, Observer, TargetGroup, TargetGroupArn};
+use super::{Budgets, Cloud, Error, Observer, TargetGroup, TargetGroupArn};
 use crate::{
     api::{InstanceSelector, TargetGroupRef, Time},
     plan::{CommandState, Health, Instance, SendCommand, TargetId},
@@ -47,8 +47,8 @@ pub struct AwsCloud {
 }
 
 impl AwsCloud {
-    fn new(config: &SdkConfig, observer: Arc<dyn Observer>) -> Self {
-        let gate = Arc::new(Gate::new(observer));
+    fn new(config: &SdkConfig, budgets: Budgets, observer: Arc<dyn Observer>) -> Self {
+        let gate = Arc::new(Gate::new(budgets, observer));
         Self {
             elb: Elb::new(config, Arc::clone(&gate)),
             ec2: Ec2::new(config, Arc::clone(&gate)),
@@ -66,6 +66,10 @@ impl Cloud for AwsCloud {
         self.ec2
             .instances(selector, version_tag, Deadline::begin())
             .await
+    }
+
+    fn arn(&self, group: &TargetGroupRef) -> Option<TargetGroupArn> {
+        group.arn.clone().map(TargetGroupArn)
     }
 
     async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {

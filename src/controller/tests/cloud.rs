@@ -97,6 +97,10 @@ impl Cloud for FakeCloud {
         self.read("instances", vec![instance]).await
     }
 
+    fn arn(&self, group: &TargetGroupRef) -> Option<TargetGroupArn> {
+        Some(TargetGroupArn(format!("arn:{}", group.name())))
+    }
+
     async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {
         let found = TargetGroup {
             arn: TargetGroupArn(format!("arn:{}", group.name())),
@@ -105,7 +109,6 @@ impl Cloud for FakeCloud {
             instance_targets: true,
             in_use: true,
             delay: Duration::from_secs(300),
-            health_interval: Duration::from_secs(10),
         };
         self.read("target_group", found).await
     }

@@ -71,7 +71,6 @@ async fn a_target_group_is_found_by_name_with_its_delay() {
     assert_eq!(found.load_balancer, LoadBalancerKind::Application);
     assert!(found.instance_targets && found.in_use);
     assert_eq!(found.delay, Duration::from_secs(120));
-    assert_eq!(found.health_interval, Duration::from_secs(15));
     let seen = fake.seen();
     assert_eq!(seen[0].values("Names.member", ""), ["shop"]);
     assert_eq!(seen[1].form["TargetGroupArn"], arn().0);

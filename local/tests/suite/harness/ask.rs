@@ -3,11 +3,21 @@
 use std::time::Duration;
 
 use bluegreen::api::{BlueGreenReleaseStatus, Phase, Reason};
+use jiff::Timestamp;
 
 use super::world::World;
 
 /// How often a test looks at a status.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// A proof of drain that was on record at some time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Drained {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) version: String,
+    pub(super) at: Timestamp,
+}
 
 impl World {
     /// Waits until the status shows something, for at most so many virtual seconds.
@@ -80,6 +90,16 @@ impl World {
         }
     }
 
+    /// The same, watching the status meanwhile.
+    pub(crate) async fn until_shown(
+        &self,
+        what: &str,
+        seconds: u64,
+        holds: impl Fn(&Self) -> bool,
+    ) {
+        self.until(what, seconds, |_| holds(self)).await;
+    }
+
     /// Notes what a person who watches would have seen.
     pub(super) fn listen(&self, status: &BlueGreenReleaseStatus) {
         let line = format!("{}: {}", status.phase.as_str(), status.message);
@@ -87,6 +107,16 @@ impl World {
         if !told.last().is_some_and(|last| last.ends_with(&line)) {
             told.push(format!("{} {line}", self.clock.now()));
         }
+        drop(told);
+        let proofs = status.targets.iter().filter_map(|target| {
+            Some(Drained {
+                host: target.id.clone(),
+                port: target.port,
+                version: target.version.clone()?,
+                at: target.steps.drained.as_ref()?.at.timestamp(),
+            })
+        });
+        self.drained.lock().unwrap().extend(proofs);
     }
 
     pub(super) fn judged(&self, status: &BlueGreenReleaseStatus) {

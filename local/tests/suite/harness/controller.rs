@@ -1,10 +1,9 @@
 //! Controllers that run, die and are started again.
 
 use std::{
-    convert::Infallible,
     sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -19,35 +18,20 @@ use bluegreen_net::Clock;
 use bluegreen_registry::Registry;
 use kube::Client;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::{ServiceExt, service_fn};
 
-use super::{judge::Judge, probe::NetProbe};
+use super::{
+    judge::Judge,
+    life::{Asked, Kill, Life, Moment, Point, action, written},
+    probe::NetProbe,
+};
 
 /// The access key with which the controller signs its calls.
 pub(crate) const PRINCIPAL: &str = "in-memory";
 
-/// When a controller dies: at a call to AWS, counted from 0 over its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kill {
-    pub(crate) call: usize,
-    pub(crate) moment: Moment,
-}
-
-/// At which side of the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// The call never reaches the cloud.
-    Before,
-    /// The call is carried out, and its reply is lost.
-    After,
-    /// The call is still under way when the controller dies, and is carried out seconds later.
-    Late,
-}
-
-/// How long a call that is under way at its caller's death may take: all but the operation
-/// timeout.
+/// How long a request that is under way at its sender's death may take: all but the operation
+/// timeout, and longer than the next controller takes to come.
 const LATE_BY: Duration = Duration::from_millis(4_800);
 
 /// What controllers are mounted on. Clones share it.
@@ -65,42 +49,12 @@ struct Inner {
     random: Mutex<StdRng>,
     running: Mutex<Option<Running>>,
     api_down: AtomicBool,
-    starts: AtomicUsize,
+    lives: Mutex<Vec<Arc<Life>>>,
 }
 
 struct Running {
     shutdown: CancellationToken,
     task: AbortOnDropHandle<()>,
-}
-
-/// One life of a controller. Nothing that it began goes on after it.
-#[derive(Default)]
-struct Life {
-    dead: AtomicBool,
-    calls: AtomicUsize,
-    kill: Option<Kill>,
-    task: OnceLock<AbortHandle>,
-}
-
-impl Life {
-    /// Ends it here and now, as SIGKILL does.
-    fn end(&self) {
-        self.dead.store(true, Ordering::Relaxed);
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
-    }
-
-    /// Goes on only while it lives.
-    async fn lives(&self) {
-        if self.dead.load(Ordering::Relaxed) {
-            std::future::pending::<Infallible>().await;
-        }
-    }
-
-    fn dies(&self, call: usize, moment: Moment) -> bool {
-        self.kill == Some(Kill { call, moment })
-    }
 }
 
 type Around = Outside<Clouds, ControllerClock, NetProbe>;
@@ -139,25 +93,22 @@ impl Control {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             running: Mutex::default(),
             api_down: AtomicBool::new(false),
-            starts: AtomicUsize::new(0),
+            lives: Mutex::default(),
         }))
     }
 
     /// Starts a controller, which may be doomed to die.
     pub(crate) fn start(&self, kill: Option<Kill>) {
-        let life = Arc::new(Life {
-            kill,
-            ..Life::default()
-        });
+        let life = Arc::new(Life::until(kill));
+        self.0.lives.lock().unwrap().push(Arc::clone(&life));
         let shutdown = CancellationToken::new();
-        self.0.starts.fetch_add(1, Ordering::Relaxed);
         let run = controller::run(self.parts(&life), shutdown.clone());
         let task = tokio::spawn(async move {
             if let Err(error) = run.await {
                 panic!("the controller ended: {error}");
             }
         });
-        life.task.set(task.abort_handle()).unwrap();
+        life.is_of(task.abort_handle());
         let task = AbortOnDropHandle::new(task);
         let running = Running { shutdown, task };
         *self.0.running.lock().unwrap() = Some(running);
@@ -182,7 +133,13 @@ impl Control {
 
     /// How many controllers were started.
     pub(crate) fn starts(&self) -> usize {
-        self.0.starts.load(Ordering::Relaxed)
+        self.0.lives.lock().unwrap().len()
+    }
+
+    /// Everything that the first controller has asked for, in order.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        let lives = self.0.lives.lock().unwrap();
+        lives.first().map(|life| life.asked()).unwrap_or_default()
     }
 
     /// Makes the API server unreachable for controllers, or reachable again.
@@ -236,16 +193,18 @@ impl Control {
         request: http::Request<bytes::Bytes>,
     ) -> Result<http::Response<bytes::Bytes>, Box<dyn std::error::Error + Send + Sync>> {
         life.lives().await;
-        let call = life.calls.fetch_add(1, Ordering::Relaxed);
+        let now = self.0.clock.now();
+        let killed = life.asks(now, Point::Call, action(&request));
         self.travel(1.0).await;
         life.lives().await;
-        if life.dies(call, Moment::Before) {
+        if killed == Some(Moment::Before) {
             life.end();
         }
-        if life.dies(call, Moment::Late) {
+        if killed == Some(Moment::Late) {
             let this = self.clone();
             tokio::spawn(async move {
                 this.0.clock.sleep(LATE_BY).await;
+                // Nobody is there to hear the answer.
                 let _ = this.0.cloud.handle(request).await;
             });
             life.end();
@@ -254,7 +213,7 @@ impl Control {
         life.lives().await;
         let answer = self.0.cloud.handle(request).await;
         self.0.judge.look(&self.0.cloud, &self.0.oracle);
-        if life.dies(call, Moment::After) {
+        if killed == Some(Moment::After) {
             life.end();
         }
         self.travel(1.0).await;
@@ -269,12 +228,35 @@ impl Control {
     ) -> Result<http::Response<bluegreen_registry::Body>, Box<dyn std::error::Error + Send + Sync>>
     {
         life.lives().await;
+        let now = self.0.clock.now();
+        let killed = if request.method() == http::Method::GET {
+            None
+        } else {
+            life.asks(now, Point::Write, written(&request))
+        };
         self.travel(0.2).await;
         life.lives().await;
         if self.0.api_down.load(Ordering::Relaxed) {
             return Err("connection refused".into());
         }
+        if killed == Some(Moment::Before) {
+            life.end();
+        }
+        if killed == Some(Moment::Late) {
+            let this = self.clone();
+            tokio::spawn(async move {
+                this.0.clock.sleep(LATE_BY).await;
+                // Nobody is there to hear the answer.
+                let _ = this.0.registry.clone().oneshot(request).await;
+            });
+            life.end();
+            return std::future::pending().await;
+        }
+        life.lives().await;
         let answer = self.0.registry.clone().oneshot(request).await;
+        if killed == Some(Moment::After) {
+            life.end();
+        }
         life.lives().await;
         Ok(answer?)
     }

@@ -4,6 +4,7 @@ mod apps;
 mod ask;
 mod controller;
 mod judge;
+mod life;
 mod manifest;
 mod probe;
 mod scene;
@@ -12,7 +13,7 @@ mod world;
 
 pub(crate) use apps::{Behaviour, ProcessChange};
 pub(crate) use ask::condition;
-pub(crate) use controller::{Kill, Moment};
+pub(crate) use life::{Asked, Kill, Moment, Point};
 pub(crate) use manifest::Manifest;
 pub(crate) use scene::{NAME, NEW, OLD, Scene, THIRD};
 pub(crate) use story::{calls, changes};

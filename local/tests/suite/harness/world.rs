@@ -1,6 +1,7 @@
 //! A world: everything together, and what a test does with it.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -30,9 +31,11 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    apps::{Apps, ProcessChange},
-    controller::{Control, Kill},
+    apps::{Apps, ProcessChange, ProcessEvent},
+    ask::Drained,
+    controller::Control,
     judge::{self, Judge},
+    life::Kill,
     manifest::Manifest,
     probe::NetProbe,
     scene::{Fleet, NAME, OLD, Scene},
@@ -61,6 +64,7 @@ pub(crate) struct World {
     client: Client,
     pub(super) began: Timestamp,
     pub(super) told: Mutex<Vec<String>>,
+    pub(super) drained: Mutex<BTreeSet<Drained>>,
     load: Vec<Load>,
     _judging: AbortOnDropHandle<()>,
     _balancer: Balancer,
@@ -153,6 +157,7 @@ impl World {
             registry,
             net: net.clone(),
             told: Mutex::default(),
+            drained: Mutex::default(),
             load: Vec::new(),
             _judging: judging,
             _balancer: balancer,
@@ -244,6 +249,11 @@ impl World {
         judge::healthy(&self.cloud.state(), group)
     }
 
+    /// Each target of a group with its state, in truth.
+    pub(crate) fn targets(&self, group: &str) -> Vec<(String, String)> {
+        judge::targets(&self.cloud.state(), group)
+    }
+
     /// Makes a listener that forwards to a target group.
     pub(crate) fn listen_on(&self, port: u16, group: &str) {
         listener(&self.cloud, &self.built, port, group);
@@ -280,6 +290,22 @@ impl World {
         of_kind
             .map(|event| format!("{}:{} {}", event.host, event.port, event.version))
             .collect()
+    }
+
+    /// Processes that were told to stop before a status said that they are drained.
+    pub(crate) fn stopped_without_proof(&self) -> Vec<ProcessEvent> {
+        let drained = self.drained.lock().unwrap();
+        let proven = |stopped: &ProcessEvent| {
+            drained.iter().any(|drained| {
+                drained.host == stopped.host
+                    && drained.port == stopped.port
+                    && drained.version == stopped.version
+                    && drained.at <= stopped.at
+            })
+        };
+        let mut events = self.apps.events();
+        events.retain(|event| event.what == ProcessChange::Signalled && !proven(event));
+        events
     }
 
     /// How many requests were not served so far.

@@ -1,9 +1,8 @@
 //! The walk: every state, breadth first, and the way back from every end.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet},
     fmt,
-    hash::Hash,
     rc::Rc,
     time::Instant,
 };
@@ -12,10 +11,11 @@ use bluegreen_api::{BlueGreenReleaseStatus, Phase, Time};
 use bluegreen_plan::{
     Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs,
 };
-use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::{
-    canon, laws,
+    canon,
+    interned::{Interned, hash},
+    laws,
     scenario::{Budget, Scenario, version},
     states::Notes,
     world::{Event, Harm, NOW, World},
@@ -152,41 +152,6 @@ fn failing(meta: Meta) -> Option<EffectFailure> {
         failures: u32::from(meta.failures),
         at: NOW,
     })
-}
-
-/// Values that are equal are stored once.
-struct Interned<T> {
-    values: Vec<T>,
-    by_hash: HashMap<u128, u32>,
-}
-
-impl<T> Interned<T> {
-    fn new() -> Self {
-        Self {
-            values: Vec::new(),
-            by_hash: HashMap::new(),
-        }
-    }
-
-    fn intern(&mut self, hash: u128, value: T) -> u32 {
-        let next = u32::try_from(self.values.len()).expect("fewer than 2^32 values");
-        match self.by_hash.entry(hash) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(free) => {
-                free.insert(next);
-                self.values.push(value);
-                next
-            }
-        }
-    }
-}
-
-/// 128 bits stand for a value: among ten million values, the chance that any two share them is
-/// less than one in 10^24.
-fn hash(value: &impl Hash) -> u128 {
-    let mut hasher = SipHasher13::new();
-    value.hash(&mut hasher);
-    hasher.finish128().as_u128()
 }
 
 struct Walk<'a> {

@@ -18,7 +18,7 @@ use super::{
     laws,
     scenario::{Budget, Scenario, version},
     states::Notes,
-    world::{Event, Harm, NOW, World},
+    world::{Deed, Event, Harm, NOW, World},
 };
 
 /// A planner.
@@ -94,6 +94,7 @@ enum How {
         fault: Option<Fault>,
     },
     Happen(Event),
+    Others(Deed),
     SpecChange(u8),
     Delete,
 }
@@ -112,7 +113,11 @@ impl How {
         match self {
             Self::Begin | Self::Happen(_) => false,
             Self::Pass { stale, fault } => stale || fault.is_some(),
-            Self::SpecChange(_) | Self::Delete => true,
+            // Whoever took the tags off puts them back in the end.
+            Self::Others(Deed::Retag(_)) => false,
+            Self::Others(Deed::Untag(_) | Deed::Register(..))
+            | Self::SpecChange(_)
+            | Self::Delete => true,
         }
     }
 
@@ -123,7 +128,8 @@ impl How {
             Some(())
         };
         match self {
-            Self::Begin | Self::Happen(_) => {}
+            Self::Begin | Self::Happen(_) | Self::Others(Deed::Retag(_)) => {}
+            Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
             Self::Pass { stale, fault } => {
                 if stale {
                     pay(&mut budget.stale_read)?;
@@ -360,7 +366,7 @@ impl Walk<'_> {
         if self.notes.is_some() {
             let carried = after.iter().filter(|(how, _)| match how {
                 How::Begin | How::Pass { .. } => false,
-                How::Happen(_) | How::SpecChange(_) | How::Delete => true,
+                How::Happen(_) | How::Others(_) | How::SpecChange(_) | How::Delete => true,
             });
             self.carried.extend(carried.map(|(_, to)| (from, *to)));
         }
@@ -392,6 +398,7 @@ impl Walk<'_> {
             self.pass(key, &release, &state, true, &mut after)?;
         }
         self.change_spec(&state, &mut after);
+        self.meddle(&state, &mut after);
         Ok(after)
     }
 
@@ -489,6 +496,18 @@ impl Walk<'_> {
             },
         );
         Ok(())
+    }
+
+    fn meddle(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+        if self.scenario.budget.others == 0 {
+            return;
+        }
+        for deed in world.deeds() {
+            let mut world = world.clone();
+            world.meddle(deed);
+            let key = self.key((status.clone(), world, *meta));
+            after.push((How::Others(deed), key));
+        }
     }
 
     fn change_spec(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {

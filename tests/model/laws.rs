@@ -63,6 +63,10 @@ pub(super) fn wrong_end(
     but: Option<&str>,
 ) -> Option<String> {
     status.blue.as_ref()?.version.as_ref()?;
+    // Of an instance that is not the release's, no end says anything.
+    if world.untagged.contains(&true) {
+        return None;
+    }
     let ports = world
         .slots
         .iter()

@@ -155,3 +155,8 @@ fn the_page_about_states_is_what_the_walk_has_seen() {
          BLUEGREEN_BLESS=1 cargo test -p bluegreen-plan --test model states\n{page}"
     );
 }
+
+#[test]
+fn what_others_do_to_tags_and_registrations_is_survived() {
+    holds(&scenario::meddled(scenario::side_by_side()));
+}

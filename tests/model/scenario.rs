@@ -20,6 +20,8 @@ pub(super) struct Budget {
     pub(super) lost_reply: u8,
     pub(super) stale_read: u8,
     pub(super) spec_change: u8,
+    /// What others do to the fleet and to its target groups.
+    pub(super) others: u8,
 }
 
 impl Budget {
@@ -30,6 +32,7 @@ impl Budget {
             lost_reply: count,
             stale_read: count,
             spec_change: count,
+            others: 0,
         }
     }
 
@@ -40,6 +43,7 @@ impl Budget {
             && self.lost_reply >= other.lost_reply
             && self.stale_read >= other.stale_read
             && self.spec_change >= other.spec_change
+            && self.others >= other.others
     }
 }
 
@@ -211,6 +215,18 @@ pub(super) fn crashing(scenario: Scenario) -> Scenario {
     Scenario {
         budget: Budget {
             crash_before: 1,
+            ..Budget::of_each(0)
+        },
+        ..scenario
+    }
+}
+
+/// A fleet with one crash before an effect, and two deeds of others.
+pub(super) fn meddled(scenario: Scenario) -> Scenario {
+    Scenario {
+        budget: Budget {
+            crash_before: 1,
+            others: 2,
             ..Budget::of_each(0)
         },
         ..scenario

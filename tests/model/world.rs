@@ -68,6 +68,8 @@ pub(super) struct World {
     pub(super) commands: Vec<Sent>,
     /// Instances that were terminated, where others create them.
     pub(super) terminated: Vec<bool>,
+    /// Instances that somebody took the tags off.
+    pub(super) untagged: Vec<bool>,
     /// What a stale reading shows: the registrations before the last change within a tick.
     pub(super) before: Option<Vec<Vec<Reg>>>,
 }
@@ -82,6 +84,17 @@ pub(super) enum Event {
     Reach(usize),
     /// The last request on a slot ends.
     Quiet(usize),
+}
+
+/// What somebody else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Takes the tags off an instance.
+    Untag(usize),
+    /// Puts them back.
+    Retag(usize),
+    /// Registers a slot on which something runs in a group.
+    Register(usize, usize),
 }
 
 /// Something that must never happen, in the world's own eyes.
@@ -126,6 +139,7 @@ impl World {
             slots,
             commands: Vec::new(),
             terminated: vec![false; instances],
+            untagged: vec![false; instances],
             before: None,
         }
     }
@@ -202,6 +216,7 @@ impl World {
     fn fleet(&self, release: &Release) -> Vec<Instance> {
         let existing = release.spec.fleet.existing.is_some();
         (0..self.terminated.len())
+            .filter(|index| !self.untagged[*index])
             .map(|index| Instance {
                 id: format!("i-{index}"),
                 zone: "a".to_owned(),
@@ -410,6 +425,44 @@ impl World {
         state.process = None;
         state.in_flight = false;
         harm
+    }
+
+    // -----------------------------------------------------------------------------------------
+    // What others do
+
+    /// Everything that others can do now.
+    pub(super) fn deeds(&self) -> Vec<Deed> {
+        let tags = self.untagged.iter().enumerate();
+        let mut deeds: Vec<Deed> = tags
+            .map(|(index, untagged)| match untagged {
+                true => Deed::Retag(index),
+                false => Deed::Untag(index),
+            })
+            .collect();
+        for (index, slot) in self.slots.iter().enumerate() {
+            let groups = slot.regs.iter().enumerate();
+            // What is registered while its stop is on its way is lost, whoever is careful.
+            let ending = self
+                .commands
+                .iter()
+                .any(|c| !c.done && c.stop && c.slot == index);
+            let missing =
+                groups.filter(|(_, reg)| !reg.registered() && slot.process.is_some() && !ending);
+            deeds.extend(missing.map(|(group, _)| Deed::Register(index, group)));
+        }
+        deeds
+    }
+
+    /// Lets others do something.
+    pub(super) fn meddle(&mut self, deed: Deed) {
+        match deed {
+            Deed::Untag(instance) => self.untagged[instance] = true,
+            Deed::Retag(instance) => self.untagged[instance] = false,
+            Deed::Register(slot, group) => {
+                self.remember();
+                self.slots[slot].regs[group] = Reg::Initial;
+            }
+        }
     }
 
     // -----------------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ fn withdrawing(
     status: &BlueGreenReleaseStatus,
 ) -> Vec<TargetStatus> {
     let leaving: Vec<&TargetStatus> = living(status, Role::Leave)
+        .filter(|target| world.instance(&target.id).is_some())
         .filter(|target| !doomed(target) || !unlisted(world, target))
         .filter(|target| !starting(pass, target))
         .collect();

@@ -22,7 +22,7 @@ pub(super) fn register(
     }
     for (index, group) in world.groups.iter().enumerate() {
         let wanted: Vec<(TargetId, Color)> = living(status, Role::Keep)
-            .filter(|target| serving(target))
+            .filter(|target| serving(target) && world.instance(&target.id).is_some())
             .filter(|target| missing(target, group))
             .filter(|target| !asked_lately(pass, target, &group.name))
             .map(|target| (id_of(target), target.color))

@@ -27,6 +27,10 @@ pub(super) fn start(
         .into_iter()
         .filter(|id| world.running().any(|instance| instance.id == id.id))
         .filter(|id| port_is_free(status, id))
+        .filter(|id| {
+            // Somebody else's is still there: it was never adopted. One that drains is ours.
+            keeper(status, id).is_some() || !world.groups.iter().any(|g| g.registered(id))
+        })
         .filter_map(|id| start_is_due(pass, status, &id).map(|operation| (id, operation)))
         .collect();
     let (first, again) = ready.first()?.clone();

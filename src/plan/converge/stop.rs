@@ -42,7 +42,8 @@ pub(super) fn stop(
         .filter(|target| may_stop || doomed(target))
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
-        .filter(|target| doomed(target) || seen_twice(pass, target))
+        .filter(|target| seen_twice(pass, target))
+        .filter(|target| world.instance(&target.id).is_some())
         .filter(|target| unlisted(world, target))
         .filter(|target| stop_is_due(pass, target))
         .cloned()
@@ -140,9 +141,10 @@ pub(super) fn all_in_service(
     world: &World<'_>,
     status: &BlueGreenReleaseStatus,
 ) -> bool {
-    planned(pass.spec(), world, status)
-        .iter()
-        .all(|id| keeper(status, id).is_some_and(|target| arrived(target) && world.healthy(target)))
+    let planned = planned(pass.spec(), world, status);
+    let here =
+        |id| keeper(status, id).is_some_and(|target| arrived(target) && world.healthy(target));
+    !planned.is_empty() && planned.iter().all(here)
 }
 
 /// When a target that leaves may be stopped: its drain is proven, it was found withdrawn in two
@@ -162,7 +164,8 @@ pub(crate) fn stoppable_at(
     if theirs || starting(pass, target) {
         return None;
     }
-    if doomed(target) {
+    // One that somebody registered again since its stop was intended needs a proof again.
+    if doomed(target) && withdrawn_for_good(target) {
         return Some(pass.now);
     }
     let proven = match (&target.steps.drained, &target.steps.unproven) {
@@ -177,6 +180,11 @@ pub(crate) fn stoppable_at(
         withdrawn
     };
     Some(proven.max(withdrawn + FENCE).max(retained))
+}
+
+/// Whether its drain is proven, or was given up.
+fn withdrawn_for_good(target: &TargetStatus) -> bool {
+    target.steps.drained.is_some() || target.steps.unproven.is_some()
 }
 
 /// Whether a target was found withdrawn in two readings, an operation timeout apart. The first was

@@ -1,7 +1,8 @@
 //! Conditions as kstatus understands them.
 //!
 //! `Ready` is always there. `Reconciling` and `Stalled` are there only when they are true, and
-//! never both.
+//! never both. `TargetsHealthy`, `TrafficShifted` and `Drained` are there from when there is a
+//! target of which they can say something.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time as MetaTime};
 
@@ -35,6 +36,8 @@ pub enum Reason {
     NoInstances,
     /// An instance that matches is not running.
     InstanceNotRunning,
+    /// An instance of a release on its way is no longer found by the selector.
+    InstanceNotFound,
     /// A host is registered, but not with the port that the release names.
     PortNotRegistered,
     /// Recreating in place would leave no healthy target.
@@ -49,11 +52,17 @@ pub enum Reason {
     HeldAfterFailure,
     /// The old version could not be put back.
     RollbackFailed,
+    /// Every target that is to serve is healthy.
+    TargetsHealthy,
+    /// A target that is to serve is not healthy.
+    TargetUnhealthy,
+    /// Every target that leaves has its proof.
+    TargetsDrained,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -66,6 +75,7 @@ impl Reason {
         Self::TargetGroupUnsuitable,
         Self::NoInstances,
         Self::InstanceNotRunning,
+        Self::InstanceNotFound,
         Self::PortNotRegistered,
         Self::WouldLeaveNoTarget,
         Self::TooManyTargets,
@@ -73,6 +83,9 @@ impl Reason {
         Self::StopFailed,
         Self::HeldAfterFailure,
         Self::RollbackFailed,
+        Self::TargetsHealthy,
+        Self::TargetUnhealthy,
+        Self::TargetsDrained,
     ];
 
     /// The word in a condition's `reason`.
@@ -91,6 +104,7 @@ impl Reason {
             Self::TargetGroupUnsuitable => "TargetGroupUnsuitable",
             Self::NoInstances => "NoInstances",
             Self::InstanceNotRunning => "InstanceNotRunning",
+            Self::InstanceNotFound => "InstanceNotFound",
             Self::PortNotRegistered => "PortNotRegistered",
             Self::WouldLeaveNoTarget => "WouldLeaveNoTarget",
             Self::TooManyTargets => "TooManyTargets",
@@ -98,6 +112,9 @@ impl Reason {
             Self::StopFailed => "StopFailed",
             Self::HeldAfterFailure => "HeldAfterFailure",
             Self::RollbackFailed => "RollbackFailed",
+            Self::TargetsHealthy => "TargetsHealthy",
+            Self::TargetUnhealthy => "TargetUnhealthy",
+            Self::TargetsDrained => "TargetsDrained",
         }
     }
 
@@ -111,12 +128,16 @@ impl Reason {
             | Self::RolledBack
             | Self::Deleting
             | Self::Paused
-            | Self::CloudUnavailable => false,
+            | Self::CloudUnavailable
+            | Self::TargetsHealthy
+            | Self::TargetUnhealthy
+            | Self::TargetsDrained => false,
             Self::AccessDenied
             | Self::TargetGroupNotFound
             | Self::TargetGroupUnsuitable
             | Self::NoInstances
             | Self::InstanceNotRunning
+            | Self::InstanceNotFound
             | Self::PortNotRegistered
             | Self::WouldLeaveNoTarget
             | Self::TooManyTargets

@@ -261,7 +261,9 @@ pub struct HttpProbe {
 /// What happens when a drain is not proven in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 pub enum DrainTimeoutPolicy {
-    /// The target is kept, the release is stalled, and a person decides.
+    /// The target is kept, the release is stalled, and a person decides. Where the new version
+    /// is not in service everywhere, the release still turns back after `rollout.stepDeadline`,
+    /// which puts the target back in service and stops nothing.
     #[default]
     Hold,
     /// The target is stopped all the same. It is recorded as unproven, never as drained.

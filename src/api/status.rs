@@ -26,7 +26,9 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default)]
     pub message: String,
 
-    /// `Ready` always; `Reconciling` or `Stalled` when true.
+    /// `Ready` always; `Reconciling` or `Stalled` when true. `TargetsHealthy` while targets serve;
+    /// `TrafficShifted` when all requests go to the version of the spec; `Drained` when every
+    /// target that leaves has its proof.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -197,6 +199,15 @@ pub struct Course {
     /// Why nothing more is done until a person acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+
+    /// Since when AWS could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind_since: Option<Time>,
+
+    /// When AWS could be read again after half a minute or more without: `health.timeout` and
+    /// `rollout.stepDeadline` count from then at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sight_since: Option<Time>,
 }
 
 /// Forward, or back.

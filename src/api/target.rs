@@ -257,6 +257,4 @@ pub enum StopHow {
     NotRunning,
     /// With its instance.
     InstanceTerminated,
-    /// It was never started.
-    NeverStarted,
 }

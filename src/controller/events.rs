@@ -164,7 +164,7 @@ fn targets(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Vec<No
             match terminated.how {
                 StopHow::Killed => killed.push(name),
                 StopHow::Graceful | StopHow::InstanceTerminated => stopped.push(name),
-                StopHow::NotRunning | StopHow::NeverStarted => {}
+                StopHow::NotRunning => {}
             }
         }
     }

@@ -295,6 +295,5 @@ fn stop_word(how: StopHow) -> &'static str {
         StopHow::Killed => "Killed",
         StopHow::NotRunning => "NotRunning",
         StopHow::InstanceTerminated => "InstanceTerminated",
-        StopHow::NeverStarted => "NeverStarted",
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{
     CommandState, Invocation, Reading,
+    limits::BLIND,
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight, Problem},
@@ -14,8 +15,8 @@ use super::{
     world::World,
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Color, Course, Direction, FailurePolicy, HistoryEntry, Hold, Outcome,
-    Reason, Revision, StepKind,
+    BlueGreenReleaseStatus, Color, Course, Direction, Duration, FailurePolicy, HistoryEntry, Hold,
+    Outcome, Reason, Revision, StepKind, TargetStatus, Time,
 };
 
 /// Chooses the course. What is returned says why nothing was begun, where nothing was.
@@ -44,6 +45,27 @@ pub(super) fn choose(
         Direction::Back => go_back(pass, world, status),
     }
     Preflight::Ready
+}
+
+/// AWS cannot be read.
+pub(super) fn lose_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
+    if let Some(course) = &mut status.course {
+        course.blind_since.get_or_insert(pass.now);
+    }
+}
+
+/// AWS was read. What nobody could see for long is given its time anew.
+pub(super) fn regain_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
+    let Some(course) = &mut status.course else {
+        return;
+    };
+    let Some(blind_since) = course.blind_since.take() else {
+        return;
+    };
+    if pass.now.since(blind_since) >= BLIND {
+        course.sight_since = Some(pass.now);
+        course.progress_at = pass.now;
+    }
 }
 
 /// Begins a release where the spec asks for one.
@@ -87,6 +109,7 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
         if spec.fleet.existing.is_some() && target.version == green.version {
             target.revision = green.revision;
             target.color = Color::Green;
+            target.steps.healthy = None;
         }
     }
     status.green = Some(green);
@@ -99,6 +122,8 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
         outcome: None,
         because: None,
         hold: None,
+        blind_since: None,
+        sight_since: None,
     });
 }
 
@@ -197,6 +222,8 @@ fn turn_back(
         outcome: Some(outcome),
         because: Some(because),
         hold: None,
+        blind_since: None,
+        sight_since: None,
     });
 }
 
@@ -318,7 +345,7 @@ fn never_healthy(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Str
     let timeout = pass.spec().health.timeout;
     living(status, Role::Keep)
         .filter(|target| target.steps.healthy.is_none() && serving(target))
-        .find(|target| health_deadline(target, timeout).is_some_and(|at| pass.now > at))
+        .find(|target| health_deadline(status, target, timeout).is_some_and(|at| pass.now > at))
         .map(|target| {
             format!(
                 "target {}:{} was not healthy within health.timeout ({timeout})",
@@ -327,15 +354,35 @@ fn never_healthy(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Str
         })
 }
 
+/// When a release turns back at the latest if no step is completed; `None` where it will not.
+pub(super) fn turns_back_at(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Time> {
+    let course = status.course.as_ref()?;
+    let here = |id| keeper(status, id).is_some_and(arrived);
+    let would = course.direction == Direction::Forward
+        && pass.spec().on_failure == FailurePolicy::Rollback
+        && can_go_back(pass, status)
+        && !planned(pass.spec(), world, status).iter().all(here);
+    let rollout = &pass.spec().rollout;
+    let total = status.green.as_ref()?.started_at + rollout.deadline;
+    would.then(|| total.min(course.progress_at + rollout.step_deadline))
+}
+
 /// When a target must have become healthy.
 pub(super) fn health_deadline(
-    target: &bluegreen_api::TargetStatus,
-    timeout: bluegreen_api::Duration,
-) -> Option<bluegreen_api::Time> {
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+    timeout: Duration,
+) -> Option<Time> {
+    let sight = status.course.as_ref().and_then(|course| course.sight_since);
     let started = target.process.as_ref().map(|process| process.requested_at);
     let requested = target.registrations.iter().filter_map(|r| r.requested_at);
     // A target that is put back has a process that was started long ago.
-    requested.max().or(started).map(|at| at + timeout)
+    let asked = requested.max().or(started);
+    asked.map(|at| sight.map_or(at, |sight| sight.max(at)) + timeout)
 }
 
 /// Blue is withdrawn but alive, and what came in does not hold: better to put blue back now.
@@ -380,9 +427,16 @@ fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus)
     // A drain has a bound of its own, and a retained target waits because it was told to.
     let waiting = living(status, Role::Leave)
         .any(|t| !t.drain.is_empty() && !doomed(t) && !super::drain::overdue(t, pass.now));
+    let unproven = living(status, Role::Leave).find(|t| super::drain::overdue(t, pass.now));
+    let because = unproven.map_or_else(String::new, |target| {
+        format!(
+            ": target {}:{} is not proven to be drained",
+            target.id, target.port
+        )
+    });
     (!waiting && pass.now > course.progress_at + rollout.step_deadline).then(|| {
         format!(
-            "no step was completed within rollout.stepDeadline ({})",
+            "no step was completed within rollout.stepDeadline ({}){because}",
             rollout.step_deadline
         )
     })

@@ -1,7 +1,8 @@
 //! The outline of a decision.
 
 use super::{
-    Decision, Needs, Observation, Release, Step, converge, course, drain, explain, invariants,
+    Decision, Needs, Observation, Release, Step, conditions, converge, course, drain, explain,
+    invariants,
     pass::Pass,
     preflight::{self, Preflight},
     record,
@@ -33,6 +34,7 @@ pub fn decide(
     let world = match World::of(observation) {
         Ok(world) => world,
         Err(failure) => {
+            course::lose_sight(&pass, &mut status);
             let look_at = explain::unreadable(&pass, &mut status, failure);
             return Decision {
                 status,
@@ -42,6 +44,7 @@ pub fn decide(
         }
     };
 
+    course::regain_sight(&pass, &mut status);
     record::record(&pass, &world, &mut status);
     let preflight = course::choose(&pass, &world, &mut status);
     let (step, look_at) = if status.course.is_some() {
@@ -49,6 +52,7 @@ pub fn decide(
     } else {
         at_rest(&pass, &mut status, preflight)
     };
+    conditions::write(&pass, &world, &mut status);
     let decision = Decision {
         status,
         step,
@@ -76,7 +80,7 @@ fn on_its_way(
     };
     let problem = impossible
         .or_else(|| preflight::refused_effect(pass))
-        .or_else(|| preflight::on_the_way(pass, status))
+        .or_else(|| preflight::on_the_way(pass, world, status))
         .or_else(|| course::trouble_on_the_way_back(pass, status));
     let waits = waits::waits(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, step.is_some(), problem);

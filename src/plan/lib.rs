@@ -9,8 +9,9 @@
 //!
 //! Read `decide.rs` first, which is the outline: record what was seen (`record.rs`, `drain.rs`),
 //! choose the course (`course.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
-//! explain (`waits.rs`, `explain.rs`).
+//! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
+mod conditions;
 mod converge;
 mod course;
 mod decide;

@@ -43,6 +43,11 @@ pub const LOOK_STALLED: Duration = Duration::from_secs(15);
 /// How soon a reading that failed is tried again.
 pub const LOOK_UNKNOWN: Duration = Duration::from_secs(2);
 
+/// AWS unreadable for so long, and what was waited for is waited for anew: nobody could have seen
+/// it. A shorter time is lost in any deadline worth setting, and a reading that fails now and then
+/// must not put a deadline off for ever.
+pub const BLIND: Duration = Duration::from_secs(30);
+
 /// How often a release with nothing to do looks whether that is still so.
 pub const LOOK_IDLE: Duration = Duration::from_secs(5 * 60);
 

@@ -2,9 +2,10 @@
 
 use super::{
     CommandState, Failure, FailureKind, InstanceState, Invocation, LoadBalancerKind, Reading,
-    drain,
+    course, drain,
     limits::TARGETS_MOST,
     pass::Pass,
+    planned::arrived,
     record::EXIT_KILLED,
     roles::{Manner, Role, living},
     world::World,
@@ -195,8 +196,32 @@ pub(super) fn refused_effect(pass: &Pass<'_>) -> Option<Problem> {
     })
 }
 
-/// A process that does not stop, a drain that does not end: what stalls a release on its way.
-pub(super) fn on_the_way(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Problem> {
+/// An instance that stopped, a process that does not stop, a drain that does not end: what stalls
+/// a release on its way.
+pub(super) fn on_the_way(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Problem> {
+    let turns_back = course::turns_back_at(pass, world, status)
+        .map(|at| format!("; without that, the release turns back at {at} at the latest"))
+        .unwrap_or_default();
+    if let Some(stopped) = not_running(world, status) {
+        return Some(Problem {
+            reason: Reason::InstanceNotRunning,
+            message: format!(
+                "instance {stopped} should run the new target but does not run; start it{turns_back}"
+            ),
+        });
+    }
+    if let Some(lost) = not_found(world, status) {
+        return Some(Problem {
+            reason: Reason::InstanceNotFound,
+            message: format!(
+                "instance {lost} is no longer found by the fleet's selector, and nothing is done to it; put its tags back, or terminate it{turns_back}"
+            ),
+        });
+    }
     let leaving = living(status, Role::Leave);
     for target in leaving {
         match pass.spec().drain.on_timeout {
@@ -204,7 +229,7 @@ pub(super) fn on_the_way(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Op
                 return Some(Problem {
                     reason: Reason::DrainNotProven,
                     message: format!(
-                        "target {}:{} is not proven to be drained, a minute after it should have been; look at what is in flight on it, or set drain.onTimeout to Proceed",
+                        "target {}:{} is not proven to be drained, a minute after it should have been; look at what is in flight on it, or set drain.onTimeout to Proceed{turns_back}",
                         target.id, target.port
                     ),
                 });
@@ -239,4 +264,22 @@ pub(super) fn on_the_way(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Op
         }
     }
     None
+}
+
+/// An instance with a target that is not where it should be, and which the selector does not find.
+fn not_found<'a>(world: &World<'_>, status: &'a BlueGreenReleaseStatus) -> Option<&'a str> {
+    let keeping = living(status, Role::Keep).filter(|target| !arrived(target));
+    keeping
+        .chain(living(status, Role::Leave))
+        .map(|target| target.id.as_str())
+        .find(|id| world.instance(id).is_none())
+}
+
+/// An instance on which a target should come up, and which does not run.
+fn not_running<'a>(world: &World<'_>, status: &'a BlueGreenReleaseStatus) -> Option<&'a str> {
+    let waiting = living(status, Role::Keep).filter(|target| !arrived(target));
+    waiting.map(|target| target.id.as_str()).find(|id| {
+        let instance = world.instance(id);
+        instance.is_some_and(|instance| instance.state == InstanceState::Stopped)
+    })
 }

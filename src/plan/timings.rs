@@ -20,7 +20,7 @@ pub(super) fn record(status: &mut BlueGreenReleaseStatus, before: &Steps, target
     let stopped = match (&before.terminated, &target.steps.terminated) {
         (None, Some(terminated)) => match terminated.how {
             StopHow::Graceful | StopHow::Killed => terminated.took,
-            StopHow::NotRunning | StopHow::InstanceTerminated | StopHow::NeverStarted => None,
+            StopHow::NotRunning | StopHow::InstanceTerminated => None,
         },
         (Some(_) | None, _) => None,
     };

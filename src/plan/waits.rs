@@ -85,7 +85,7 @@ fn keeping(
     if arrived(target) && world.healthy(target) {
         return None;
     }
-    let until = health_deadline(target, pass.spec().health.timeout)
+    let until = health_deadline(status, target, pass.spec().health.timeout)
         .filter(|_| target.steps.healthy.is_none())
         .unwrap_or(step_deadline);
     let look = match (&target.health, &target.steps.registered) {

@@ -121,6 +121,7 @@ const SEEN: &str = "a reading";
 pub(super) struct Notes {
     targets: BTreeMap<(State, State), BTreeSet<&'static str>>,
     reasons: BTreeMap<&'static str, BTreeSet<String>>,
+    conditions: BTreeMap<String, BTreeSet<String>>,
     phases: BTreeSet<(&'static str, &'static str)>,
 }
 
@@ -141,10 +142,16 @@ impl Notes {
                 self.moved(State::of(target), State::None, "a new release");
             }
         }
-        let mut conditions = after.conditions.iter();
-        if let Some(ready) = conditions.find(|condition| condition.type_ == "Ready") {
-            let reasons = self.reasons.entry(after.phase.as_str()).or_default();
-            reasons.insert(ready.reason.clone());
+        for condition in &after.conditions {
+            let reasons = if condition.type_ == "Ready" {
+                self.reasons.entry(after.phase.as_str()).or_default()
+            } else {
+                let told = format!("{}={}", condition.type_, condition.status);
+                self.conditions.entry(told).or_default()
+            };
+            if !reasons.contains(&condition.reason) {
+                reasons.insert(condition.reason.clone());
+            }
         }
     }
 
@@ -195,6 +202,10 @@ impl Notes {
             let known = self.reasons.entry(phase).or_default();
             known.extend(reasons.iter().cloned());
         }
+        for (told, reasons) in &other.conditions {
+            let known = self.conditions.entry(told.clone()).or_default();
+            known.extend(reasons.iter().cloned());
+        }
         self.phases.extend(&other.phases);
     }
 
@@ -224,7 +235,13 @@ impl Notes {
             let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
             let _ = writeln!(page, "| {phase} | {} |", reasons.join(", "));
         }
-        let met = |reason: &Reason| self.reasons.values().any(|r| r.contains(reason.as_str()));
+        page.push_str("\n| condition | reasons with which it was seen |\n|---|---|\n");
+        for (told, reasons) in &self.conditions {
+            let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
+            let _ = writeln!(page, "| {told} | {} |", reasons.join(", "));
+        }
+        let seen = || self.reasons.values().chain(self.conditions.values());
+        let met = |reason: &Reason| seen().any(|r| r.contains(reason.as_str()));
         let unmet = Reason::ALL.into_iter().filter(|reason| !met(reason));
         let unmet: Vec<_> = unmet.map(Reason::as_str).collect();
         let _ = writeln!(page, "\n{NOT_MET}: {}.", listed(&unmet));

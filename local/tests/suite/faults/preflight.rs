@@ -7,7 +7,7 @@ use bluegreen_cloud::{scene::GroupPlan, switches::Switch};
 use serde_json::json;
 
 use super::{ends_released, in_phase, releasing};
-use crate::harness::{Manifest, NAME, NEW, Scene, World, calls, changes, condition};
+use crate::harness::{Manifest, NAME, NEW, Scene, World, calls, changes};
 
 /// Nothing was asked to change, and nothing will be: the old version serves as before.
 async fn nothing_changes(world: &World) {
@@ -125,12 +125,9 @@ async fn an_instance_that_stops_on_the_way() {
         instance: spare.clone(),
     };
     world.cloud.switch(&stopped).unwrap();
-    world.clock.sleep(Duration::from_secs(120)).await;
-    let status = world.status().await;
-    let (_, reason, message) = condition(&status, "Reconciling").unwrap();
-    assert_eq!(reason, Reason::Releasing.as_str());
-    assert!(message.starts_with("starting 1 of 3 targets"), "{message}");
-    assert!(message.contains("at the latest"), "{message}");
+    let message = world.until_stalled(Reason::InstanceNotRunning, 60).await;
+    assert!(message.contains(&spare), "{message}");
+    assert!(message.contains("turns back at"), "{message}");
     let group = &world.built.groups[0];
     let old = |target: &&String| target.ends_with(":8080");
     assert_eq!(world.healthy(group).iter().filter(old).count(), 2);

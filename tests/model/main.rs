@@ -11,6 +11,7 @@
 
 mod canon;
 mod explore;
+mod how;
 mod interned;
 mod laws;
 mod mutants;

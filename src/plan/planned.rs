@@ -1,12 +1,14 @@
 //! Which targets should be live in the end.
 
+use std::collections::BTreeSet;
+
 use super::{
     InstanceState, TargetId,
     roles::{Manner, kept_revision},
     world::{World, id_of},
 };
 use bluegreen_api::{
-    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, StopHow, TargetStatus,
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, Hosts, StopHow, TargetStatus,
 };
 
 /// The targets that should be live when the release has taken its course.
@@ -43,6 +45,11 @@ fn forward(
     status: &BlueGreenReleaseStatus,
 ) -> Vec<TargetId> {
     let version = kept_revision(status).and_then(|revision| revision.version.as_ref());
+    let lost = spec
+        .fleet
+        .hosts
+        .iter()
+        .flat_map(|hosts| lost(hosts, world, status));
     world
         .fleet
         .iter()
@@ -59,6 +66,24 @@ fn forward(
             Some(TargetId {
                 id: instance.id.clone(),
                 port: port?,
+            })
+        })
+        .chain(lost)
+        .collect()
+}
+
+/// Hosts that the fleet's reading left out, and on which this release has work to do: a release
+/// must not end without them because of one reading. Only the word `terminated` lets a host go.
+fn lost(hosts: &Hosts, world: &World<'_>, status: &BlueGreenReleaseStatus) -> BTreeSet<TargetId> {
+    status
+        .targets
+        .iter()
+        .filter(|target| world.instance(&target.id).is_none() && !with_instance(target))
+        .filter_map(|target| {
+            let port = green_port(&hosts.ports, &target.id, status)?;
+            Some(TargetId {
+                id: target.id.clone(),
+                port,
             })
         })
         .collect()

@@ -5,7 +5,7 @@ use super::{
     course, drain,
     limits::TARGETS_MOST,
     pass::Pass,
-    planned::arrived,
+    planned::{arrived, keeper, planned},
     record::EXIT_KILLED,
     roles::{Manner, Role, living},
     world::World,
@@ -214,7 +214,7 @@ pub(super) fn on_the_way(
             ),
         });
     }
-    if let Some(lost) = not_found(world, status) {
+    if let Some(lost) = not_found(pass, world, status) {
         return Some(Problem {
             reason: Reason::InstanceNotFound,
             message: format!(
@@ -266,12 +266,18 @@ pub(super) fn on_the_way(
     None
 }
 
-/// An instance with a target that is not where it should be, and which the selector does not find.
-fn not_found<'a>(world: &World<'_>, status: &'a BlueGreenReleaseStatus) -> Option<&'a str> {
-    let keeping = living(status, Role::Keep).filter(|target| !arrived(target));
-    keeping
-        .chain(living(status, Role::Leave))
-        .map(|target| target.id.as_str())
+/// An instance on which something is to come up or to leave, and which the selector does not find.
+fn not_found(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<String> {
+    let coming = planned(pass.spec(), world, status)
+        .into_iter()
+        .filter(|id| !keeper(status, id).is_some_and(arrived))
+        .map(|id| id.id);
+    coming
+        .chain(living(status, Role::Leave).map(|target| target.id.clone()))
         .find(|id| world.instance(id).is_none())
 }
 

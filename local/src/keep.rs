@@ -6,6 +6,9 @@ use crate::{
     world::World,
 };
 
+/// The manifest with the next version, from the root of the repository.
+const NEXT_PATH: &str = "examples/snackgame-next.yaml";
+
 /// How to reach everything, as commands to copy.
 #[must_use]
 pub fn instructions(world: &World, mounted: Option<&Mounted>) -> String {
@@ -20,12 +23,13 @@ pub fn instructions(world: &World, mounted: Option<&Mounted>) -> String {
     let urls = world.urls().join(" ");
     let release = mounted.map_or_else(String::new, |mounted| {
         let kubectl = format!("kubectl --kubeconfig {}", mounted.kubeconfig.display());
-        let patch = "{\"spec\":{\"version\":\"1.9.0\"}}";
+        let patch = "{\"spec\":{\"version\":\"2.0.0\"}}";
         format!(
             "\nThe release:\n  \
              {kubectl} get bgr -w\n  \
              {kubectl} get bgr {NAME} -o yaml\n\
-             The next version:\n  \
+             The next version, and one more:\n  \
+             {kubectl} apply -f {NEXT_PATH}\n  \
              {kubectl} patch bgr {NAME} --type merge -p '{patch}'\n"
         )
     });

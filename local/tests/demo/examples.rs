@@ -53,6 +53,21 @@ fn named(mut manifest: Value, name: &str) -> Value {
 }
 
 #[test]
+fn the_next_version_differs_from_the_one_before_in_the_version_only() {
+    let read = |name: &str| -> Value {
+        let found = manifests()
+            .into_iter()
+            .find(|(path, _)| path.ends_with(name));
+        serde_norway::from_str(&found.unwrap().1).unwrap()
+    };
+    let mut first = read("snackgame-hosts.yaml");
+    let next = read("snackgame-next.yaml");
+    assert_ne!(first, next);
+    first["spec"]["version"] = next["spec"]["version"].clone();
+    assert_eq!(first, next);
+}
+
+#[test]
 fn every_example_is_a_release_and_says_what_its_fields_are_for() {
     for (path, text) in manifests() {
         let release: BlueGreenRelease = serde_norway::from_str(&text).unwrap();

@@ -59,7 +59,7 @@ fn relevant(case: &Case, undisturbed: &Played) -> Vec<Asked> {
     asked
 }
 
-/// Of the looks, and of the Events, one in so many is killed by default.
+/// Of the looks that find nothing new, and of the Events, one in so many is killed by default.
 const SHARE: usize = 16;
 
 /// The moments at which a kill makes a difference for what changes something. A look that is
@@ -70,12 +70,15 @@ const MOMENTS: [Moment; 3] = [Moment::Before, Moment::After, Moment::Late];
 ///
 /// By default every change in AWS is killed at every moment, and the writes of status and
 /// finalizer at one moment each, in turn: most writes stand beside another change, and what is
-/// after the one is before the other.
+/// after the one is before the other. So is the first look after each of them: those that follow
+/// it find the same status, and differ in the time only.
 fn chosen(asked: &[Asked]) -> Vec<Kill> {
     let all = std::env::var("BLUEGREEN_KILLS").is_ok_and(|which| which == "all");
-    let (mut written, mut passed_over) = (0, 0);
+    let (mut written, mut passed_over, mut changed) = (0, 0, true);
     let mut kills = Vec::new();
     for one in asked {
+        let first = !one.changes() && std::mem::take(&mut changed);
+        changed |= decides(one);
         let moments = match (one.changes(), all) {
             (true, true) => &MOMENTS[..],
             (false, true) => &MOMENTS[..2],
@@ -85,6 +88,7 @@ fn chosen(asked: &[Asked]) -> Vec<Kill> {
                 let turn = written % MOMENTS.len();
                 &MOMENTS[turn..=turn]
             }
+            (false, false) if first => &MOMENTS[..1],
             (true | false, false) => {
                 passed_over += 1;
                 if passed_over % SHARE != 1 {

@@ -35,8 +35,8 @@ use crate::web;
 /// How long Events and scrapes that are under way at the end may still take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// How many releases a page of the list has. A page is in memory as text before it is read, 20 KB
-/// for a release, and the operating system does not get all of that back: kube's 500 would
+/// How many releases a page of the list has. A page is in memory as text before it is read, and
+/// the operating system does not get all of that back: with kube's 500 the first list would
 /// decide what the process takes for good. A thousand releases are ten requests.
 const PAGE: u32 = 100;
 

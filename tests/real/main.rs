@@ -1,0 +1,76 @@
+//! The suites that need servers and tools which we did not write: etcd, a kube-apiserver, kubectl,
+//! helm, Lua. `tests/real/run` gets them, builds what is tested and runs this.
+//!
+//! Arguments are names of suites; without any, all are run. A suite that cannot run fails.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a case that panics has failed, and says where"
+)]
+
+mod report;
+mod servers;
+mod tools;
+
+use std::process::ExitCode;
+
+use report::{Report, Suite};
+use tools::Tools;
+
+/// What every suite is given.
+struct Real {
+    tools: Tools,
+    folder: tools::Folder,
+}
+
+/// Every suite, in the order in which they run.
+const SUITES: &[&str] = &["servers"];
+
+async fn run(name: &str, real: &Real, suite: &mut Suite) {
+    match name {
+        "servers" => servers::suite(real, suite).await,
+        _ => suite.real_failed(
+            "its name",
+            &format!("no suite is called {name}; there are {SUITES:?}"),
+        ),
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    // Whoever makes a TLS connection before this gets a provider by chance.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("a TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    let real = match (Tools::find(), tools::Folder::new()) {
+        (Ok(tools), Ok(folder)) => Real { tools, folder },
+        (Err(missing), _) => {
+            eprintln!("{missing}");
+            return ExitCode::FAILURE;
+        }
+        (_, Err(error)) => {
+            eprintln!("cannot make a temporary folder: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let mut names: Vec<&str> = asked.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names = SUITES.to_vec();
+    }
+    let mut report = Report::default();
+    for name in names {
+        let mut suite = report.suite(name);
+        run(name, &real, &mut suite).await;
+        report.ended(suite);
+    }
+    report.print();
+    if report.failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}

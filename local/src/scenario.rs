@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bluegreen_app::load::{Mix, RequestClass};
+use bluegreen_cloud::{Hostility, balancer::Knobs};
 
 /// The name of the application, its load balancer, its target group and its tag.
 pub const NAME: &str = "snackgame";
@@ -20,6 +21,10 @@ pub const UNIT: &str = "snackgame@8080.service";
 pub struct Scenario {
     /// How many hosts there are; one process on each.
     pub hosts: usize,
+    /// How the cloud lags, refuses and errs.
+    pub hostility: Hostility,
+    /// How the load balancer's nodes behave.
+    pub knobs: Knobs,
     /// From the start of a process until it listens.
     pub startup: Duration,
     /// Between two health checks of one node of the load balancer.
@@ -53,6 +58,8 @@ impl Scenario {
     pub fn full() -> Self {
         Self {
             hosts: 3,
+            hostility: Hostility::realistic(),
+            knobs: Knobs::default(),
             startup: Duration::from_secs(8),
             check_interval: Duration::from_secs(10),
             deregistration_delay: Duration::from_secs(90),

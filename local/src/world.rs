@@ -12,8 +12,8 @@ use std::{
 
 use bluegreen_app::load::{self, Load};
 use bluegreen_cloud::{
-    Cloud, Config, Hostility,
-    balancer::{Balancer, Knobs},
+    Cloud, Config,
+    balancer::Balancer,
     hosts::{ProcessHosts, Setup, Unit},
     oracle::Oracle,
     scene::{Plan, Scene},
@@ -153,7 +153,11 @@ impl World {
         };
         let hosts = ProcessHosts::new(&root.0.join("hosts"), &clock, BTreeMap::new(), setup)
             .map_err(Error::machine("set up the hosts"))?;
-        let cloud = Cloud::new(config(seed, number), clock.clone(), Arc::new(hosts));
+        let cloud = Cloud::new(
+            config(scenario, seed, number),
+            clock.clone(),
+            Arc::new(hosts),
+        );
         let running = Running(cloud.clone());
         let scene = cloud.build(&plan(scenario)).map_err(Error::Scene)?;
         let scene = Arc::new(scene);
@@ -166,7 +170,7 @@ impl World {
             Net::Tcp,
             clock.clone(),
             seed,
-            Knobs::default(),
+            scenario.knobs.clone(),
             cloud.topology(),
             cloud.health_reports(),
             oracle.clone(),
@@ -265,11 +269,11 @@ async fn in_service(monitor: &Monitor, clock: &Clock) -> Result<(), Error> {
         })
 }
 
-fn config(seed: u64, number: u8) -> Config {
+fn config(scenario: &Scenario, seed: u64, number: u8) -> Config {
     let [second, third] = octets(std::process::id(), number);
     Config {
         seed,
-        hostility: Hostility::realistic(),
+        hostility: scenario.hostility.clone(),
         instance_addresses: Ipv4Addr::new(127, second, third, 0),
         node_addresses: Ipv4Addr::new(127, second, third, 128),
         ..Config::default()

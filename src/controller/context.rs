@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{Api, Client, core::DeserializeGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Metrics, World, memory::Memory, publisher::Notebook};
+use super::{Authority, Clock, LeaseOptions, Metrics, World, memory::Memory, publisher::Notebook};
 use crate::{
     api::{BlueGreenRelease, BlueGreenReleaseSpec, BlueGreenReleaseStatus, Time},
     plan::{self, Decision, Observation, Release},
@@ -46,6 +46,9 @@ pub struct Options {
     pub shutdown_within: Duration,
     /// The name of this instance in Kubernetes Events: the pod's.
     pub instance: Option<String>,
+    /// The lease that decides which of several controllers works; none, where this is the only
+    /// one.
+    pub lease: Option<LeaseOptions>,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             // Below the 30 s that Kubernetes gives a pod; above the timeout of one call.
             shutdown_within: Duration::from_secs(20),
             instance: None,
+            lease: None,
         }
     }
 }
@@ -69,12 +73,14 @@ pub(super) type Guarded = DeserializeGuard<BlueGreenRelease>;
 /// What every pass is given.
 pub(super) struct Ctx<W> {
     pub(super) client: Client,
-    pub(super) world: W,
+    pub(super) world: Arc<W>,
     pub(super) planner: Planner,
     pub(super) notebook: Notebook,
     pub(super) metrics: Arc<Metrics>,
     pub(super) memory: Memory,
-    pub(super) shutdown: CancellationToken,
+    pub(super) authority: Authority,
+    /// Cancelled at the end of the process and of its term of office.
+    pub(super) stop: CancellationToken,
 }
 
 impl<W: World> Ctx<W> {
@@ -88,7 +94,7 @@ impl<W: World> Ctx<W> {
 
     /// Whether nothing more may be changed, neither in Kubernetes nor in AWS.
     pub(super) fn stopping(&self) -> bool {
-        self.shutdown.is_cancelled()
+        self.stop.is_cancelled()
     }
 
     /// How long to sleep until a time; nothing, where it has passed.

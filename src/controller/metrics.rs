@@ -34,8 +34,10 @@ pub enum Outcome {
     Gone,
     /// The object is not a release that this version understands.
     Invalid,
-    /// The controller is shutting down.
+    /// The controller is shutting down, or does not lead any more.
     Stopped,
+    /// Nothing was begun, because the lease might not outlast it.
+    Unfenced,
     /// The API server failed.
     Failed,
 }
@@ -91,6 +93,7 @@ pub struct Metrics {
     releases: Family<ByPhase, Gauge>,
     drains: Gauge,
     events_dropped: Counter,
+    leading: Gauge,
 }
 
 /// 1 ms to 32 s: a call or a pass.
@@ -119,6 +122,7 @@ impl Default for Metrics {
             releases: Family::default(),
             drains: Gauge::default(),
             events_dropped: Counter::default(),
+            leading: Gauge::default(),
         }
     }
 }
@@ -140,6 +144,8 @@ impl Metrics {
         registry.register_with_unit("reconcile_duration", help, Unit::Seconds, metric);
         let help = "Kubernetes Events that were not published";
         registry.register("events_dropped", help, self.events_dropped.clone());
+        let help = "1 where this process holds the lease and works, 0 where it stands by";
+        registry.register("leading", help, self.leading.clone());
     }
 
     fn register_aws(&self, registry: &mut Registry) {
@@ -255,6 +261,11 @@ impl Metrics {
             all_draining += i64::from(draining);
         }
         self.drains.set(all_draining);
+    }
+
+    /// Whether this process works.
+    pub(super) fn leads(&self, leads: bool) {
+        self.leading.set(i64::from(leads));
     }
 
     pub(super) fn event_dropped(&self) {

@@ -10,11 +10,13 @@
 //! A write that met a conflict, or whose answer was lost, ends the pass: the decision is dropped
 //! and everything is read again. A decision is never carried over to a newer read.
 
+mod authority;
 mod backoff;
 mod cached;
 mod clock;
 mod context;
 mod edge;
+mod election;
 mod error;
 mod events;
 mod execute;
@@ -36,12 +38,14 @@ mod tests;
 
 use context::Ctx;
 
+pub use authority::Authority;
 pub use clock::{Clock, SystemClock};
 pub use context::{Decide, Needs, Options, Planner};
+pub use election::{LeaseOptions, identity};
 pub use events::{Notice, Severity, notices};
 pub use metrics::{Metrics, Outcome};
 pub use probe::{Counts, HttpProbes, Probe};
 pub use run::{Parts, run};
-pub use standing::{Pending, Standing};
+pub use standing::{Stage, Standing};
 pub use startup::{StartError, client_config, connect};
 pub use world::{CloudProvider, Outside, World};

@@ -7,14 +7,15 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{debug, warn};
 
 use super::{
-    Ctx, Outcome, World,
+    CloudProvider, Ctx, Outcome, World,
     cached::Cached,
     error::Error,
     execute::{Executed, execute},
     memory::Face,
-    observe,
+    observe::{self, Seen},
     report::{self, Reported, report},
 };
+use crate::{api::BlueGreenRelease, cloud::OPERATION_TIMEOUT, plan::Step};
 
 /// How long an object is left alone at the most. A change wakes the loop and the planner says when
 /// to look; this is for a wake-up that got lost.
@@ -24,6 +25,10 @@ const LONGEST_REST: Duration = Duration::from_secs(3600);
 /// "look again now" without doing anything must not become a loop without end, and nothing in AWS
 /// changes faster than this.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// When to try again what the lease might not have outlasted. It is renewed every three seconds or
+/// so, or lost.
+const UNTIL_RENEWED: Duration = Duration::from_secs(1);
 
 /// Makes one pass over a release.
 ///
@@ -43,23 +48,25 @@ async fn pass<W: World>(
     }
     ctx.memory.begin(&uid);
 
-    let object = match observe::object(ctx, &namespace, &cached.name_any()).await? {
-        None => return Ok(gone(ctx, &uid)),
-        // The name was given again: the other object has its own wake-up.
-        Some(object) if object.uid().as_ref() != Some(&uid) => return Ok(gone(ctx, &uid)),
-        Some(DeserializeGuard(Err(error))) => {
-            report::not_understood(ctx, cached, &error);
-            return Ok((Outcome::Invalid, Some(LONGEST_REST)));
-        }
-        Some(DeserializeGuard(Ok(object))) => object,
+    // A reading that is dropped loses nothing, and whoever takes over waits for the end of this.
+    let observed = observed(cached, ctx, &uid, &namespace);
+    let (object, seen) = match ctx.stop.run_until_cancelled(observed).await {
+        None => return Ok((Outcome::Stopped, None)),
+        Some(observed) => match observed? {
+            Observed::Release(object, seen) => (*object, *seen),
+            Observed::Gone => return Ok(gone(ctx, &uid)),
+            Observed::NotUnderstood => return Ok((Outcome::Invalid, Some(LONGEST_REST))),
+        },
     };
-    let seen = observe::world(ctx, &object).await?;
 
     let status = object.status.clone().unwrap_or_default();
     let decision = (ctx.planner.decide)(&seen.release, &status, &seen.observation, ctx.now());
 
     if ctx.stopping() {
         return Ok((Outcome::Stopped, None));
+    }
+    if !may_begin(ctx, decision.step.as_ref()) {
+        return Ok((Outcome::Unfenced, Some(UNTIL_RENEWED)));
     }
     let object = match report(ctx, object, &decision).await? {
         Reported::Landed(object) => object,
@@ -70,6 +77,9 @@ async fn pass<W: World>(
     if let Some(step) = &decision.step {
         if ctx.stopping() {
             return Ok((Outcome::Stopped, None));
+        }
+        if !may_begin(ctx, Some(step)) {
+            return Ok((Outcome::Unfenced, Some(UNTIL_RENEWED)));
         }
         return match execute(ctx, &object, &seen, step).await? {
             Executed::Done => Ok((Outcome::Acted, Some(ctx.memory.acted(&uid)))),
@@ -82,6 +92,49 @@ async fn pass<W: World>(
         .clamp(SHORTEST_REST, LONGEST_REST);
     ctx.memory.end(&uid, Face::of(&object), rest);
     Ok((Outcome::Waited, Some(rest)))
+}
+
+/// What a pass read.
+enum Observed<C> {
+    Release(Box<BlueGreenRelease>, Box<Seen<C>>),
+    Gone,
+    NotUnderstood,
+}
+
+async fn observed<W: World>(
+    cached: &Cached,
+    ctx: &Ctx<W>,
+    uid: &str,
+    namespace: &str,
+) -> Result<Observed<<W::Clouds as CloudProvider>::Cloud>, Error> {
+    let object = match observe::object(ctx, namespace, &cached.name_any()).await? {
+        None => return Ok(Observed::Gone),
+        // The name was given again: the other object has its own wake-up.
+        Some(object) if object.uid().as_deref() != Some(uid) => return Ok(Observed::Gone),
+        Some(DeserializeGuard(Err(error))) => {
+            report::not_understood(ctx, cached, &error);
+            return Ok(Observed::NotUnderstood);
+        }
+        Some(DeserializeGuard(Ok(object))) => object,
+    };
+    let seen = observe::world(ctx, &object).await?;
+    Ok(Observed::Release(Box::new(object), Box::new(seen)))
+}
+
+/// Whether the lease outlasts what is about to begin. What is written to Kubernetes carries the
+/// version that was read and is refused when another has written since, so there it is enough to
+/// hold the lease.
+fn may_begin<W: World>(ctx: &Ctx<W>, step: Option<&Step>) -> bool {
+    let takes = match step {
+        None | Some(Step::AddFinalizer | Step::RemoveFinalizer) => Duration::ZERO,
+        Some(
+            Step::Register { .. }
+            | Step::Deregister { .. }
+            | Step::Send(_)
+            | Step::Terminate { .. },
+        ) => OPERATION_TIMEOUT,
+    };
+    ctx.authority.outlasts(takes)
 }
 
 fn gone<W>(ctx: &Ctx<W>, uid: &str) -> (Outcome, Option<Duration>) {

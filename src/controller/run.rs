@@ -1,8 +1,8 @@
 //! Mounts the loop, the web server and the publisher, and ends them in order.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use futures::{StreamExt, pin_mut};
+use futures::StreamExt;
 use kube::{
     Api, Client,
     runtime::{
@@ -21,10 +21,11 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{debug, info, warn};
 
 use super::{
-    Ctx, Metrics, Options, Planner, Standing, StartError, World,
+    Authority, Ctx, Metrics, Options, Planner, Stage, Standing, StartError, World,
     cached::Cached,
+    election::{Election, Ended},
     memory::Memory,
-    publisher::{self, notebook},
+    publisher::{self, Notebook, notebook},
     reconcile::{error_policy, reconcile},
     report::FIELD_MANAGER,
     standing::HEARTBEAT,
@@ -54,6 +55,9 @@ pub struct Parts<W> {
     pub options: Options,
     /// Where everything is counted. The cloud may count into it too.
     pub metrics: Arc<Metrics>,
+    /// The right to change things: [`Authority::elected`] where the options name a lease, else
+    /// [`Authority::alone`]. The cloud must have been given the same one.
+    pub authority: Authority,
     /// Where to serve health and metrics; nowhere, where none is given.
     pub listener: Option<TcpListener>,
 }
@@ -74,6 +78,7 @@ pub async fn run<W: World>(parts: Parts<W>, shutdown: CancellationToken) -> Resu
         planner,
         options,
         metrics,
+        authority,
         listener,
     } = parts;
     let mut registry = Registry::default();
@@ -94,20 +99,24 @@ pub async fn run<W: World>(parts: Parts<W>, shutdown: CancellationToken) -> Resu
     let publishing = publisher::publish(recorder, entries, Arc::clone(&metrics));
     let publisher = AbortOnDropHandle::new(tokio::spawn(publishing));
 
-    let ctx = Arc::new(Ctx {
+    let shell = Shell {
         client,
-        world,
+        server,
+        world: Arc::new(world),
         planner,
-        notebook,
+        options,
         metrics,
-        memory: Memory::default(),
+        authority,
+        notebook,
+        standing,
         shutdown,
-    });
+    };
     let result = tokio::select! {
-        result = work(ctx, &server, &options, &standing) => result,
+        result = shell.run() => result,
         ended = &mut web => ended.map_err(io::Error::other).flatten().map_err(StartError::Web),
     };
-    // The notebook's other ends are gone with the passes, so the publisher ends when it is empty.
+    // The notebook's other ends go with the shell, so the publisher ends when it is empty.
+    drop(shell);
     if timeout(LAST_WORDS, publisher).await.is_err() {
         debug!("some Events were not published before the end");
     }
@@ -132,67 +141,119 @@ async fn serve(
     }
 }
 
-/// The loop itself.
-async fn work<W: World>(
-    ctx: Arc<Ctx<W>>,
-    server: &str,
-    options: &Options,
-    standing: &Standing,
-) -> Result<(), StartError> {
-    let (api, scope): (Api<Cached>, _) = match &options.namespace {
-        Some(namespace) => (
-            Api::namespaced(ctx.client.clone(), namespace),
-            format!("in namespace {namespace}"),
-        ),
-        None => (Api::all(ctx.client.clone()), "in all namespaces".to_owned()),
-    };
-    let shutdown = ctx.shutdown.clone();
-    tokio::select! {
-        defined = startup::definition(&api, &scope, server, standing) => defined?,
-        () = shutdown.cancelled() => return Ok(()),
-    }
-    info!(
-        scope,
-        concurrency = options.concurrency,
-        "watching releases"
-    );
+/// What outlives a term of office.
+struct Shell<W> {
+    client: Client,
+    server: String,
+    world: Arc<W>,
+    planner: Planner,
+    options: Options,
+    metrics: Arc<Metrics>,
+    authority: Authority,
+    notebook: Notebook,
+    standing: Arc<Standing>,
+    shutdown: CancellationToken,
+}
 
-    let config = Config::default().concurrency(options.concurrency.max(1));
-    let controller = Controller::new(api, watcher::Config::default().page_size(PAGE))
-        .with_config(config)
-        .graceful_shutdown_on(shutdown.clone().cancelled_owned());
-    let store = controller.store();
-    standing.watches(store.clone());
-    let passes = controller.run(reconcile, error_policy, Arc::clone(&ctx));
-    pin_mut!(passes);
-    let ready = store.wait_until_ready();
-    pin_mut!(ready);
-    let mut listed = false;
-    let overdue = async {
-        shutdown.cancelled().await;
-        sleep(options.shutdown_within).await;
-    };
-    pin_mut!(overdue);
-    loop {
-        standing.beat();
-        tokio::select! {
-            ended = passes.next() => match ended {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => passed_over(&ctx, &error),
-                None if shutdown.is_cancelled() => return Ok(()),
-                None => return Err(StartError::LoopEnded),
-            },
-            _ = &mut ready, if !listed => {
-                listed = true;
-                standing.listed();
-                info!(releases = store.len(), "ready");
+impl<W: World> Shell<W> {
+    /// Waits for what has to be there, is elected where there are others, and works.
+    async fn run(&self) -> Result<(), StartError> {
+        let running = async {
+            let (api, scope) = self.releases();
+            tokio::select! {
+                () = startup::definition(&api, &scope, &self.server, &self.standing) => {}
+                () = self.shutdown.cancelled() => return Ok(()),
             }
-            () = &mut overdue => {
-                warn!("passes in flight were abandoned; they are made again from status");
-                return Ok(());
+            match &self.options.lease {
+                None => self.work(self.shutdown.clone()).await.map(|_| ()),
+                Some(lease) => {
+                    self.standing.enters(Stage::Electing);
+                    let election = Election {
+                        client: self.client.clone(),
+                        options: lease,
+                        authority: &self.authority,
+                        standing: &self.standing,
+                        metrics: &self.metrics,
+                        shutdown: self.shutdown.clone(),
+                    };
+                    election.run(|stop| self.work(stop)).await
+                }
             }
-            () = sleep(HEARTBEAT) => {}
+        };
+        let mut running = pin!(running);
+        loop {
+            self.standing.beat();
+            tokio::select! {
+                ended = &mut running => return ended,
+                () = sleep(HEARTBEAT) => {}
+            }
         }
+    }
+
+    fn releases(&self) -> (Api<Cached>, String) {
+        match &self.options.namespace {
+            Some(namespace) => (
+                Api::namespaced(self.client.clone(), namespace),
+                format!("in namespace {namespace}"),
+            ),
+            None => (
+                Api::all(self.client.clone()),
+                "in all namespaces".to_owned(),
+            ),
+        }
+    }
+
+    /// The loop itself, until `stop` is cancelled. Nothing that was remembered of the releases in
+    /// an earlier term is known to it.
+    async fn work(&self, stop: CancellationToken) -> Result<Ended, StartError> {
+        let ctx = Arc::new(Ctx {
+            client: self.client.clone(),
+            world: Arc::clone(&self.world),
+            planner: self.planner,
+            notebook: self.notebook.clone(),
+            metrics: Arc::clone(&self.metrics),
+            memory: Memory::default(),
+            authority: self.authority.clone(),
+            stop: stop.clone(),
+        });
+        let (api, scope) = self.releases();
+        let concurrency = self.options.concurrency.max(1);
+        info!(scope, concurrency, "watching releases");
+        self.standing.enters(Stage::Listing);
+
+        let controller = Controller::new(api, watcher::Config::default().page_size(PAGE))
+            .with_config(Config::default().concurrency(concurrency))
+            .graceful_shutdown_on(stop.clone().cancelled_owned());
+        let store = controller.store();
+        self.standing.watches(Some(store.clone()));
+        let mut passes = pin!(controller.run(reconcile, error_policy, Arc::clone(&ctx)));
+        let mut ready = pin!(store.wait_until_ready());
+        let mut listed = false;
+        let mut overdue = pin!(async {
+            stop.cancelled().await;
+            sleep(self.options.shutdown_within).await;
+        });
+        let ended = loop {
+            tokio::select! {
+                ended = passes.next() => match ended {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => passed_over(&ctx, &error),
+                    None if stop.is_cancelled() => break Ok(Ended::Complete),
+                    None => break Err(StartError::LoopEnded),
+                },
+                _ = &mut ready, if !listed => {
+                    listed = true;
+                    self.standing.enters(Stage::Working);
+                    info!(releases = store.len(), "ready");
+                }
+                () = &mut overdue => {
+                    warn!("passes in flight were abandoned; they are made again from status");
+                    break Ok(Ended::Abandoned);
+                }
+            }
+        };
+        self.standing.watches(None);
+        ended
     }
 }
 

@@ -1,12 +1,14 @@
 //! How the controller stands: alive, and ready. The web endpoints tell it.
 
 use std::{
-    sync::{Mutex, OnceLock, PoisonError},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use kube::runtime::reflector::Store;
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::{Metrics, cached::Cached};
 
@@ -17,25 +19,57 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// this is generous: a machine that swaps may not answer for some seconds.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// What is still waited for before the controller can work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pending {
-    /// The API server does not know the resource yet.
-    Definition,
+/// What the controller is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// It asks the API server whether it knows the resource.
+    #[default]
+    Starting,
+    /// The API server does not know the resource.
+    Undefined,
+    /// It asks who leads.
+    Electing,
+    /// Another leads; this one takes over when that one ends.
+    StandingBy {
+        /// The other one's identity.
+        leader: String,
+    },
+    /// It leads, and has not begun to work.
+    Elected,
     /// The first list of releases has not arrived.
-    Watch,
+    Listing,
+    /// It works.
+    Working,
 }
 
-impl Pending {
+impl Stage {
+    /// Whether there is nothing to wait for before it can do its part.
+    #[must_use]
+    pub const fn ready(&self) -> bool {
+        match self {
+            Self::Working | Self::StandingBy { .. } => true,
+            Self::Starting | Self::Undefined | Self::Electing | Self::Elected | Self::Listing => {
+                false
+            }
+        }
+    }
+
     /// What a person should read.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn text(&self) -> String {
         match self {
-            Self::Definition => {
-                "definition: the CustomResourceDefinition bluegreenreleases.bluegreen.dev is not installed; \
-                 apply crds/ (bluegreen-controller crd | kubectl apply -f -)"
-            }
-            Self::Watch => "watch: the first list of releases has not arrived",
+            Self::Starting => "waiting for the API server's first answer".to_owned(),
+            Self::Undefined => "waiting for the CustomResourceDefinition \
+                 bluegreenreleases.bluegreen.dev, which is not installed; install the chart \
+                 bluegreen-crds, or apply crds/ (bluegreen-controller crd | kubectl apply -f -)"
+                .to_owned(),
+            Self::Electing => "waiting for the first sight of the lease".to_owned(),
+            Self::StandingBy { leader } => format!("ok, standing by; {leader} leads"),
+            Self::Elected => "leading; waiting for the end of the time of a leader whose lease \
+                 may have been deleted"
+                .to_owned(),
+            Self::Listing => "waiting for the first list of releases".to_owned(),
+            Self::Working => "ok".to_owned(),
         }
     }
 }
@@ -44,18 +78,31 @@ impl Pending {
 #[derive(Debug)]
 pub struct Standing {
     heartbeat: Mutex<Instant>,
-    defined: OnceLock<()>,
-    listed: OnceLock<()>,
-    releases: OnceLock<Store<Cached>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    stage: Stage,
+    /// What is wrong, in the words that were logged.
+    trouble: Option<String>,
+    releases: Option<Store<Cached>>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("stage", &self.stage)
+            .field("trouble", &self.trouble)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Standing {
     fn default() -> Self {
         Self {
             heartbeat: Mutex::new(Instant::now()),
-            defined: OnceLock::new(),
-            listed: OnceLock::new(),
-            releases: OnceLock::new(),
+            state: Mutex::default(),
         }
     }
 }
@@ -71,25 +118,23 @@ impl Standing {
         last.elapsed() < STUCK
     }
 
-    /// What is still waited for; empty when the controller works.
+    /// Whether the controller can do its part, and what a person should read about it.
     #[must_use]
-    pub fn pending(&self) -> Vec<Pending> {
-        let mut pending = Vec::new();
-        if self.defined.get().is_none() {
-            pending.push(Pending::Definition);
+    pub fn ready(&self) -> (bool, String) {
+        let state = self.lock();
+        match &state.trouble {
+            // A leader's trouble is that of its releases; there is nothing to be ready for.
+            Some(trouble) if state.stage != Stage::Working => {
+                (false, format!("{}\n{trouble}", state.stage.text()))
+            }
+            Some(_) | None => (state.stage.ready(), state.stage.text()),
         }
-        if self.listed.get().is_none() {
-            pending.push(Pending::Watch);
-        }
-        pending
     }
 
     /// Counts the releases in the cache into the gauges.
     pub fn census(&self, metrics: &Metrics) {
-        let Some(store) = self.releases.get() else {
-            return;
-        };
-        let releases = store.state();
+        let releases = self.lock().releases.clone();
+        let releases = releases.map(|store| store.state()).unwrap_or_default();
         metrics.census(releases.iter().filter_map(|release| release.counted()));
     }
 
@@ -100,15 +145,38 @@ impl Standing {
             .unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    pub(super) fn defined(&self) {
-        self.defined.get_or_init(|| ());
+    /// Whether the stage is another one now.
+    pub(super) fn enters(&self, stage: Stage) -> bool {
+        let mut state = self.lock();
+        let new = state.stage != stage;
+        state.stage = stage;
+        new
     }
 
-    pub(super) fn listed(&self) {
-        self.listed.get_or_init(|| ());
+    /// Something is wrong that time or a person may mend. It is logged when it is said in other
+    /// words than the last time, not each time that it is found again.
+    pub(super) fn trouble(&self, text: &str) {
+        let mut state = self.lock();
+        if state.trouble.as_deref() != Some(text) {
+            warn!("{text}");
+            state.trouble = Some(text.to_owned());
+        }
     }
 
-    pub(super) fn watches(&self, store: Store<Cached>) {
-        self.releases.get_or_init(|| store);
+    /// It is mended.
+    pub(super) fn no_trouble(&self) {
+        if let Some(trouble) = self.lock().trouble.take() {
+            info!("over: {trouble}");
+        }
+    }
+
+    /// The cache of the releases; none, when the controller does not work.
+    pub(super) fn watches(&self, store: Option<Store<Cached>>) {
+        self.lock().releases = store;
+    }
+
+    /// The state is whole at every point, so a panic elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kube::{Api, Client, Config, api::ListParams};
-use tracing::{info, warn};
+use kube::{Api, Client, Config, api::ListParams, core::Status};
+use tracing::info;
 
 use super::{
-    Standing,
+    Stage, Standing,
     cached::Cached,
     error::{Error, call},
 };
@@ -24,24 +24,6 @@ pub enum StartError {
     /// The configuration does not make a client.
     #[error("the kubeconfig does not make a client: {0}; check its certificates and its user")]
     Client(String),
-
-    /// No answer.
-    #[error(
-        "the Kubernetes API server does not answer: {0}; check that {1} can be reached from here"
-    )]
-    Unreachable(String, String),
-
-    /// It does not know us.
-    #[error(
-        "the Kubernetes API server does not accept our credentials: {0}; renew the token or certificate in the kubeconfig"
-    )]
-    Unauthorized(String),
-
-    /// It knows us and refuses.
-    #[error(
-        "no permission to list releases {0}: {1}; grant get, list, watch and patch on bluegreenreleases and update on bluegreenreleases/status (the Helm chart's role does)"
-    )]
-    Forbidden(String, String),
 
     /// The web server failed.
     #[error("the web server failed: {0}")]
@@ -78,50 +60,52 @@ pub fn connect(config: Config) -> Result<Client, StartError> {
     Client::try_from(config).map_err(|error| StartError::Client(error.to_string()))
 }
 
-/// Waits until the API server knows the resource.
+/// Waits until the API server knows the resource and lets us read it.
 ///
-/// # Errors
-/// When the server does not answer the first time, or refuses: a person should see that at once.
-/// Later on it is waited for, since then a cluster is being built or mended.
-pub(super) async fn definition(
-    api: &Api<Cached>,
-    scope: &str,
-    server: &str,
-    standing: &Standing,
-) -> Result<(), StartError> {
+/// Whatever is wrong is said and waited for: a cluster is being built or mended, a permission is
+/// granted, a token renewed. No restart would help more than asking again.
+pub(super) async fn definition(api: &Api<Cached>, scope: &str, server: &str, standing: &Standing) {
     let one = ListParams::default().limit(1);
-    let mut first = true;
     loop {
         standing.beat();
-        let Err(error) = call("listing releases", api.list(&one)).await else {
-            standing.defined();
-            return Ok(());
-        };
-        match error.status() {
-            Some(status) if status.is_not_found() => {
-                if first {
-                    info!("{}", super::Pending::Definition.as_str());
+        match call("listing releases", api.list(&one)).await {
+            Ok(_) => {
+                standing.no_trouble();
+                return;
+            }
+            Err(error) => match error.status() {
+                Some(status) if status.is_not_found() => {
+                    standing.no_trouble();
+                    if standing.enters(Stage::Undefined) {
+                        info!("{}", Stage::Undefined.text());
+                    }
                 }
-            }
-            Some(status) if status.is_forbidden() => {
-                return Err(StartError::Forbidden(
-                    scope.to_owned(),
-                    status.message.clone(),
-                ));
-            }
-            Some(status) if status.code == 401 => {
-                return Err(StartError::Unauthorized(status.message.clone()));
-            }
-            Some(_) | None if first => {
-                return Err(unreachable(&error, server));
-            }
-            Some(_) | None => warn!(%error, "still waiting for the definition"),
+                Some(status) => standing.trouble(&refused(status, scope, &error)),
+                None => standing.trouble(&format!(
+                    "the Kubernetes API server does not answer: {error}; it is asked again; check \
+                     that {server} can be reached from here"
+                )),
+            },
         }
-        first = false;
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-fn unreachable(error: &Error, server: &str) -> StartError {
-    StartError::Unreachable(error.to_string(), server.to_owned())
+/// What a person should read of a refusal.
+fn refused(status: &Status, scope: &str, error: &Error) -> String {
+    if status.is_forbidden() {
+        return format!(
+            "no permission to list releases {scope}: {}; grant get, list, watch and patch on \
+             bluegreenreleases and update on bluegreenreleases/status (the Helm chart's role does)",
+            status.message
+        );
+    }
+    if status.code == 401 {
+        return format!(
+            "the Kubernetes API server does not accept our credentials: {}; renew the token or \
+             certificate in the kubeconfig",
+            status.message
+        );
+    }
+    format!("the Kubernetes API server refuses: {error}; it is asked again")
 }

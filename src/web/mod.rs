@@ -18,7 +18,7 @@ use axum::{
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
 
-use crate::controller::{Metrics, Pending, Standing};
+use crate::controller::{Metrics, Standing};
 
 /// What the endpoints tell.
 #[derive(Debug, Clone)]
@@ -72,19 +72,13 @@ async fn healthz(Extract(state): Extract<State>) -> (StatusCode, &'static str) {
 }
 
 async fn readyz(Extract(state): Extract<State>) -> (StatusCode, String) {
-    let pending = state.standing.pending();
-    if pending.is_empty() {
-        return (StatusCode::OK, "ok\n".to_owned());
-    }
-    let lines = pending
-        .into_iter()
-        .map(Pending::as_str)
-        .collect::<Vec<_>>()
-        .join("\n");
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("waiting for\n{lines}\n"),
-    )
+    let (ready, text) = state.standing.ready();
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, format!("{text}\n"))
 }
 
 async fn metrics(Extract(state): Extract<State>) -> impl IntoResponse {

@@ -7,12 +7,19 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod field;
+mod leaders;
 mod report;
 mod servers;
 mod tools;
 
 use std::process::ExitCode;
 
+use bluegreen_local::{
+    lifeline,
+    options::{CommandLine, Part},
+};
+use clap::Parser;
 use report::{Report, Suite};
 use tools::Tools;
 
@@ -23,11 +30,12 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers"];
+const SUITES: &[&str] = &["servers", "leaders"];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "leaders" => leaders::suite(real, suite).await,
         _ => suite.real_failed(
             "its name",
             &format!("no suite is called {name}; there are {SUITES:?}"),
@@ -35,8 +43,20 @@ async fn run(name: &str, real: &Real, suite: &mut Suite) {
     }
 }
 
+fn main() -> ExitCode {
+    // The hosts of a simulated cloud run this program as the application.
+    match std::env::args().nth(1).as_deref() {
+        Some("app" | "post") => match CommandLine::parse().part {
+            Some(Part::App(arguments)) => lifeline::run_app(&arguments),
+            Some(Part::Post(arguments)) => lifeline::post(&arguments),
+            None => ExitCode::FAILURE,
+        },
+        Some(_) | None => suites(),
+    }
+}
+
 #[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+async fn suites() -> ExitCode {
     // Whoever makes a TLS connection before this gets a provider by chance.
     if rustls::crypto::ring::default_provider()
         .install_default()

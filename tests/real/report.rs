@@ -85,7 +85,8 @@ impl Suite {
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()
         .map(String::as_str)

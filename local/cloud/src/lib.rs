@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod balancer;
+pub mod change;
 mod cloud;
 pub mod config;
 mod ec2;

@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use bluegreen::{
     api::{self, BlueGreenRelease, Phase, Settle, crd},
     cloud::aws::Clouds,
-    controller::{self, HttpProbes, Metrics, Options, Outside, Parts, Planner},
+    controller::{self, Authority, HttpProbes, Metrics, Options, Outside, Parts, Planner},
     plan::limits::SETTLE_APPLICATION,
 };
 use bluegreen_net::Clock;
@@ -275,6 +275,7 @@ fn parts(world: &World, client: Client, server: String) -> Parts<Around> {
             ..Options::default()
         },
         metrics,
+        authority: Authority::alone(),
         listener: None,
     }
 }

@@ -1,16 +1,16 @@
 //! The controller as a process: arguments, logs, signals. Everything else is in the library.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use bluegreen::{
-    api::crd,
-    cloud::aws::{AwsSettings, Clouds},
+    api::{self, crd},
+    cloud::aws::{ATTEMPT_TIMEOUT, AwsSettings, Clouds},
     controller::{
-        HttpProbes, Metrics, Options, Outside, Parts, Planner, StartError, SystemClock,
-        client_config, connect, run,
+        Authority, HttpProbes, LeaseOptions, Metrics, Options, Outside, Parts, Planner, StartError,
+        SystemClock, client_config, connect, identity, run,
     },
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -73,6 +73,35 @@ struct Run {
     /// The name of this instance in Kubernetes Events.
     #[arg(long, env = "POD_NAME")]
     instance: Option<String>,
+
+    #[command(flatten)]
+    election: Election,
+}
+
+#[derive(Debug, Args)]
+struct Election {
+    /// Whether to hold a Lease before doing anything, so that others can stand by. Without it
+    /// there must be one controller only.
+    #[arg(long, env = "BLUEGREEN_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set)]
+    leader_election: bool,
+
+    /// The name of the Lease.
+    #[arg(
+        long,
+        env = "BLUEGREEN_LEASE_NAME",
+        default_value = "bluegreen-controller"
+    )]
+    lease_name: String,
+
+    /// The namespace of the Lease. Default: the pod's, or that of the kubeconfig.
+    #[arg(long, env = "POD_NAMESPACE")]
+    lease_namespace: Option<String>,
+
+    /// How long the Lease lasts from a renewal, 10s to 10m: so long nobody works after a
+    /// controller that was killed. It is renewed five times as often, and nothing is begun in the
+    /// last 6 s of it.
+    #[arg(long, env = "BLUEGREEN_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
+    lease_duration: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -153,11 +182,42 @@ fn rate_factor(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Ten seconds leave four in which something may begin, and five renewals, two seconds apart.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<api::Duration>().map(Duration::from) {
+        Ok(time) if time.as_secs() >= 10 && time.as_secs() <= 600 => Ok(time),
+        _ => Err("give a time from 10s to 10m, as in 15s".to_owned()),
+    }
+}
+
+/// The lease to hold.
+fn lease(arguments: &Run, own_namespace: &str) -> Option<LeaseOptions> {
+    let election = &arguments.election;
+    let place = arguments
+        .instance
+        .as_deref()
+        .unwrap_or("bluegreen-controller");
+    election.leader_election.then(|| LeaseOptions {
+        namespace: election
+            .lease_namespace
+            .clone()
+            .unwrap_or_else(|| own_namespace.to_owned()),
+        name: election.lease_name.clone(),
+        identity: identity(place),
+        duration: election.lease_duration,
+    })
+}
+
 async fn control(arguments: Run) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     end_on_signals(&shutdown)?;
     let config = client_config().await?;
     let server = config.cluster_url.to_string();
+    let lease = lease(&arguments, &config.default_namespace);
+    let authority = match lease {
+        Some(_) => Authority::elected(),
+        None => Authority::alone(),
+    };
     let client = connect(config)?;
     let address = arguments.listen;
     let listener = TcpListener::bind(address)
@@ -168,10 +228,12 @@ async fn control(arguments: Run) -> Result<(), Failure> {
         region: arguments.region,
         endpoint_url: arguments.endpoint_url,
     };
+    let fence = authority.clone();
     let world = Outside {
         clouds: Clouds::connect(&settings, metrics.clone())
             .await
-            .with_rate_factor(arguments.aws_rate_factor),
+            .with_rate_factor(arguments.aws_rate_factor)
+            .with_fence(move || fence.outlasts(ATTEMPT_TIMEOUT)),
         clock: SystemClock,
         probe: HttpProbes::default(),
     };
@@ -179,6 +241,7 @@ async fn control(arguments: Run) -> Result<(), Failure> {
         namespace: arguments.namespace,
         concurrency: arguments.concurrency,
         instance: arguments.instance,
+        lease,
         ..Options::default()
     };
     let parts = Parts {
@@ -188,6 +251,7 @@ async fn control(arguments: Run) -> Result<(), Failure> {
         planner: Planner::default(),
         options,
         metrics,
+        authority,
         listener: Some(listener),
     };
     Ok(run(parts, shutdown).await?)

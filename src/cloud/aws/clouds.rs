@@ -9,7 +9,11 @@ use std::{
 use aws_config::{Region, SdkConfig};
 use bytes::Bytes;
 
-use super::{AwsCloud, config, config::AwsSettings, http::BoxError};
+use super::{
+    AwsCloud, config,
+    config::AwsSettings,
+    http::{self, BoxError},
+};
 use crate::{
     cloud::{Budgets, Error, Observer, Shared},
     plan::FailureKind,
@@ -39,8 +43,8 @@ impl Clouds {
     /// environment nor a file. An `Err` of the service is a connection that broke.
     pub fn in_memory<F, R>(region: &str, service: F, observer: Arc<dyn Observer>) -> Self
     where
-        F: Fn(http::Request<Bytes>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<http::Response<Bytes>, BoxError>> + Send + 'static,
+        F: Fn(::http::Request<Bytes>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<::http::Response<Bytes>, BoxError>> + Send + 'static,
     {
         Self::new(config::in_memory(region, service), observer)
     }
@@ -62,6 +66,21 @@ impl Clouds {
             rate_factor,
             ..self
         }
+    }
+
+    /// Asks `fence` before each request goes out; where it says no, the request is not sent and
+    /// fails. For clouds that are made from now on. Credentials are fetched without it.
+    #[must_use]
+    pub fn with_fence(self, fence: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let config = match self.config.http_client() {
+            Some(client) => self
+                .config
+                .to_builder()
+                .http_client(http::fenced(client, Arc::new(fence)))
+                .build(),
+            None => self.config,
+        };
+        Self { config, ..self }
     }
 
     /// The cloud of a region; `None` is the controller's own region. Talks to nobody.

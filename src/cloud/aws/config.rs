@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One request, from the first byte sent to the last received: what is left of the operation
 /// timeout when a request waited as long for its turn as it may.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// AWS closes idle connections after a minute or so. Without retries it is better to close first
 /// than to write into a connection that is going away.

@@ -10,7 +10,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::gate::{Call, Refusal};
+use super::{
+    gate::{Call, Refusal},
+    http::Unfenced,
+};
 use crate::{cloud::Error, plan::FailureKind};
 
 /// The credentials lack a permission.
@@ -218,7 +221,16 @@ fn undelivered<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: error::Error + 'static,
 {
-    match credentials_error(error) {
+    if caused_by::<Unfenced>(error).is_some() {
+        return Error::new(
+            FailureKind::NotAsked,
+            format!(
+                "{call}: not asked, because this controller's lease might end before the answer \
+                 comes; it is decided anew when the lease is renewed, here or by another"
+            ),
+        );
+    }
+    match caused_by::<CredentialsError>(error) {
         Some(CredentialsError::ProviderTimedOut(_)) => Error::new(
             FailureKind::Unavailable,
             format!(
@@ -246,7 +258,9 @@ where
     }
 }
 
-fn credentials_error<'a>(error: &'a (dyn error::Error + 'static)) -> Option<&'a CredentialsError> {
+fn caused_by<'a, E: error::Error + 'static>(
+    error: &'a (dyn error::Error + 'static),
+) -> Option<&'a E> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {

@@ -1,11 +1,12 @@
-//! An HTTP client for the SDK that is a function.
+//! HTTP clients for the SDK: one that is a function, and one with a fence before it.
 //!
-//! A simulated AWS is mounted through this: no socket, no TLS, and no real time under a paused
-//! clock.
+//! A simulated AWS is mounted through the function: no socket, no TLS, and no real time under a
+//! paused clock.
 
 use std::{error, fmt, future::Future, sync::Arc};
 
 use aws_smithy_runtime_api::client::{
+    connector_metadata::ConnectorMetadata,
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
         SharedHttpConnector,
@@ -27,6 +28,59 @@ where
     R: Future<Output = Result<http::Response<Bytes>, BoxError>> + Send + 'static,
 {
     SharedHttpClient::new(InMemory(Arc::new(service)))
+}
+
+/// Whether a request may still be sent.
+pub(super) type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What the fence says of a request that it has kept back.
+#[derive(Debug, thiserror::Error)]
+#[error("the controller's lease might end before the request does")]
+pub(super) struct Unfenced;
+
+/// Puts a fence before an HTTP client: the last thing that is asked before a request goes out,
+/// after it waited for its turn, for credentials and for its signature.
+pub(super) fn fenced(client: SharedHttpClient, fence: Fence) -> SharedHttpClient {
+    SharedHttpClient::new(FencedClient { client, fence })
+}
+
+#[derive(Clone)]
+struct FencedClient<T> {
+    client: T,
+    fence: Fence,
+}
+
+impl<T> fmt::Debug for FencedClient<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fenced")
+    }
+}
+
+impl HttpClient for FencedClient<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(FencedClient {
+            client: self.client.http_connector(settings, components),
+            fence: Arc::clone(&self.fence),
+        })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.client.connector_metadata()
+    }
+}
+
+impl HttpConnector for FencedClient<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if (self.fence)() {
+            self.client.call(request)
+        } else {
+            HttpConnectorFuture::ready(Err(ConnectorError::user(Unfenced.into())))
+        }
+    }
 }
 
 struct InMemory<F>(Arc<F>);

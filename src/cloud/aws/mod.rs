@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws_config::SdkConfig;
 
 pub use clouds::Clouds;
-pub use config::AwsSettings;
+pub use config::{ATTEMPT_TIMEOUT, AwsSettings};
 pub use outcome::parse_stop_report;
 
 use self::{

@@ -6,6 +6,7 @@
 
 mod cached;
 mod cloud;
+mod election;
 mod pass;
 mod planner;
 mod probe;
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Ctx, Decide, Metrics, Outside, Planner,
+    Authority, Clock, Ctx, Decide, Metrics, Outside, Planner,
     cached::Cached,
     error::Error,
     memory::Memory,
@@ -86,7 +87,7 @@ impl Harness {
         let (notebook, entries) = notebook(Arc::clone(&metrics));
         let ctx = Arc::new(Ctx {
             client: Client::new(server.service(), "games"),
-            world: world(&cloud),
+            world: Arc::new(world(&cloud)),
             planner: Planner {
                 decide,
                 needs: |_, _, _| plan::Needs::default(),
@@ -94,7 +95,8 @@ impl Harness {
             notebook,
             metrics,
             memory: Memory::default(),
-            shutdown: CancellationToken::new(),
+            authority: Authority::alone(),
+            stop: CancellationToken::new(),
         });
         Self {
             ctx,

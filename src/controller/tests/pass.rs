@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 use serde_json::json;
 
 use super::{
-    Harness, after, note,
+    Authority, Harness, after, note,
     planner::{acts_once, is_restless, panics, repeats, tells_what_is_known, tries_again},
     reconcile,
     server::{Fault, UID},
@@ -269,9 +269,17 @@ async fn a_failed_read_is_unknown_and_the_planner_is_asked_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_changed_after_the_shutdown_was_asked_for() {
+async fn nothing_is_read_or_changed_after_the_shutdown_was_asked_for() {
     let harness = Harness::new(acts_once);
-    harness.ctx.shutdown.cancel();
+    harness.ctx.stop.cancel();
+    harness.pass().await.unwrap();
+    assert!(take_journal().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_or_begun_without_the_lease() {
+    let mut harness = Harness::new(acts_once);
+    Arc::get_mut(&mut harness.ctx).unwrap().authority = Authority::elected();
     harness.pass().await.unwrap();
     assert_eq!(take_journal(), with_reads(&["decide"]));
 }
@@ -279,7 +287,7 @@ async fn nothing_is_changed_after_the_shutdown_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn no_effect_is_made_when_the_shutdown_comes_while_the_status_is_written() {
     let harness = Harness::new(acts_once);
-    harness.server.on_put(harness.ctx.shutdown.clone());
+    harness.server.on_put(harness.ctx.stop.clone());
     harness.pass().await.unwrap();
     assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
 }

@@ -15,7 +15,7 @@ use super::{
     take_journal, world,
 };
 use crate::{
-    controller::{Options, Parts, Planner, StartError, run},
+    controller::{Authority, Options, Parts, Planner, StartError, run},
     plan,
 };
 
@@ -40,6 +40,7 @@ impl Running {
             },
             options: Options::default(),
             metrics: Arc::default(),
+            authority: Authority::alone(),
             listener,
         };
         let shutdown = CancellationToken::new();
@@ -153,31 +154,29 @@ async fn it_waits_for_the_definition_and_goes_on_by_itself() {
     running.end().await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_missing_permission_is_told_with_its_remedy() {
+#[tokio::test]
+async fn a_missing_permission_is_told_with_its_remedy_and_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
     let server = Server::with_release();
-    server.forbid();
-    let running = Running::start(server, None);
-    let error = running.task.await.unwrap().unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains("in all namespaces") && text.contains("grant get, list, watch"),
-        "{text}"
-    );
+    server.forbid(true);
+    let running = Running::start(server, Some(listener));
+    running.until(|_| entries("GET ") > 0).await;
+    let text = until_ready_says(address, "grant get, list, watch").await;
+    assert!(text.contains("in all namespaces"), "{text}");
+    running.server.forbid(false);
+    running.until_effect().await;
+    running.end().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_is_told_with_its_address() {
+async fn a_server_that_does_not_answer_is_waited_for() {
     let server = Server::with_release();
     server.fault(Method::GET, Fault::Hang);
     let running = Running::start(server, None);
-    let error = running.task.await.unwrap().unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("check that in memory can be reached"),
-        "{error}"
-    );
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    running.until_effect().await;
+    running.end().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,18 +203,14 @@ async fn it_ends_while_it_waits_for_the_definition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_hangs_is_abandoned_within_the_bound_and_changes_nothing() {
+async fn a_reading_that_hangs_does_not_keep_it_from_ending() {
     let running = Running::start(Server::with_release(), None);
     running.cloud.hang();
     running.until(|_| entries("instances") == 1).await;
     let started = Instant::now();
     running.end().await.unwrap();
     let took = started.elapsed();
-    let bound = Options::default().shutdown_within;
-    assert!(
-        took >= bound && took < bound + Duration::from_secs(5),
-        "{took:?}"
-    );
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(entries("PUT"), 0);
     assert_eq!(entries("deregister"), 0);
 }
@@ -258,6 +253,17 @@ async fn it_serves_its_health_and_counts_what_it_did() {
     running.end().await.unwrap();
     let refused = tokio::net::TcpStream::connect(address).await;
     assert!(refused.is_err(), "the port is free again");
+}
+
+async fn until_ready_says(address: std::net::SocketAddr, words: &str) -> String {
+    for _ in 0..1000 {
+        let (code, text) = get(address, "/readyz").await;
+        if text.contains(words) {
+            assert_eq!(code, 503);
+            return text;
+        }
+    }
+    panic!("it never says {words}");
 }
 
 async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {

@@ -123,8 +123,8 @@ impl Server {
         self.0.lock().unwrap().defined = defined;
     }
 
-    pub(super) fn forbid(&self) {
-        self.0.lock().unwrap().forbidden = true;
+    pub(super) fn forbid(&self, forbidden: bool) {
+        self.0.lock().unwrap().forbidden = forbidden;
     }
 
     pub(super) fn patches(&self) -> Vec<Value> {

@@ -11,7 +11,7 @@ use std::{
 use bluegreen::{
     api,
     cloud::aws::Clouds,
-    controller::{self, Metrics, Options, Outside, Parts},
+    controller::{self, Authority, Metrics, Options, Outside, Parts},
 };
 use bluegreen_cloud::{Cloud, oracle::Oracle};
 use bluegreen_net::Clock;
@@ -183,6 +183,7 @@ impl Control {
             planner: self.0.judge.planner(),
             options: Options::default(),
             metrics,
+            authority: Authority::alone(),
             listener: None,
         }
     }

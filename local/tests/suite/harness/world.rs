@@ -12,6 +12,7 @@ use bluegreen_app::load::{Load, Report};
 use bluegreen_cloud::{
     Cloud, Config,
     balancer::Balancer,
+    change::Change,
     hosts::{Host, MemoryHosts},
     oracle::Oracle,
     scene,
@@ -39,7 +40,7 @@ use super::{
     manifest::Manifest,
     probe::NetProbe,
     scene::{Fleet, NAME, OLD, Scene},
-    story::{self, Mutation},
+    story,
 };
 
 /// How often the judge looks at the truth besides after every call.
@@ -279,7 +280,7 @@ impl World {
     }
 
     /// The changes that the controller made in AWS.
-    pub(crate) fn mutations(&self) -> Vec<Mutation> {
+    pub(crate) fn mutations(&self) -> Vec<Change> {
         story::mutations(&self.cloud)
     }
 

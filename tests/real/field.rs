@@ -1,0 +1,305 @@
+//! A field to release on: a simulated AWS with hosts whose processes are real, under load, and
+//! controllers that are processes too, on a real API server, in real time.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use bluegreen::api::{BlueGreenRelease, BlueGreenReleaseStatus, Phase, crd};
+use bluegreen_app::load::{Mix, RequestClass};
+use bluegreen_cloud::{
+    Hostility,
+    balancer::{Knobs, Propagation},
+    change::Change,
+};
+use bluegreen_local::{
+    scenario::{NAME, OLD_VERSION, Scenario},
+    world::World,
+};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client, api::PostParams};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::{
+    process::Child,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Real,
+    servers::{Cluster, free_port},
+    tools::command,
+};
+
+/// How long a release may take here. It needs half a minute, and as long again for each leader
+/// that is lost.
+const RELEASED: Duration = Duration::from_secs(300);
+
+/// How often to look.
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
+
+/// The version to be released.
+pub(crate) const NEW_VERSION: &str = "1.8.0";
+
+/// The release's manifest, with times as short as the field is quick.
+pub(crate) fn manifest(namespace: &str, version: &str) -> Value {
+    let unit = format!("{NAME}@{{{{port}}}}.service");
+    json!({
+        "apiVersion": "bluegreen.dev/v1alpha1",
+        "kind": "BlueGreenRelease",
+        "metadata": { "name": NAME, "namespace": namespace },
+        "spec": {
+            "version": version,
+            "adopt": { "version": OLD_VERSION },
+            "traffic": { "registration": { "targetGroups": [{ "name": NAME }] } },
+            "fleet": { "hosts": {
+                "selector": { "tags": { "app": NAME } },
+                "ports": [8080],
+                "start": { "document": "BlueGreen-StartUnit", "parameters": {
+                    "unit": unit,
+                    "version": "{{version}}",
+                    "port": "{{port}}",
+                    "revision": "{{revision}}",
+                    "fence": "{{fence}}",
+                } },
+                "stop": { "unit": unit },
+            } },
+            "health": { "consecutive": 2, "stableFor": "1s" },
+            "drain": {
+                "settle": "3s",
+                "inFlight": {
+                    "http": { "path": "/drain", "inFlight": "body.inFlight", "served": "body.served" },
+                    "quietFor": "1s",
+                },
+                "earlyFinish": true,
+            },
+            "stop": { "gracePeriod": "10s" },
+        },
+    })
+}
+
+/// Two hosts; nothing lags for longer than settle, so that a release is half a minute.
+fn scenario() -> Scenario {
+    Scenario {
+        hosts: 2,
+        hostility: Hostility::calm(),
+        knobs: Knobs {
+            propagation: Propagation {
+                shortest: Duration::from_millis(50),
+                longest: Duration::from_secs(2),
+                tail_probability: 0.0,
+                tail: Duration::from_secs(2),
+            },
+            ..Knobs::default()
+        },
+        startup: Duration::from_millis(500),
+        check_interval: Duration::from_secs(5),
+        deregistration_delay: Duration::from_secs(10),
+        shutdown_timeout: Duration::from_secs(8),
+        grace_period: Duration::from_secs(10),
+        keep_alive_clients: 2,
+        new_connection_clients: 1,
+        arrivals_per_second: 3.0,
+        mix: Mix {
+            classes: vec![
+                RequestClass::new(0.9, 20, 200),
+                RequestClass::new(0.1, 500, 4_000),
+            ],
+        },
+        warm_up: Duration::ZERO,
+        cool_down: Duration::ZERO,
+    }
+}
+
+/// Makes the resource known to a cluster.
+pub(crate) async fn define(cluster: &Cluster) {
+    // A plain POST: the old server drops the CEL rules from it, and refuses to apply them.
+    let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client().await);
+    definitions
+        .create(&PostParams::default(), &crd::definition())
+        .await
+        .unwrap();
+    let crds = "crd/bluegreenreleases.bluegreen.dev";
+    let wait = ["wait", "--for=condition=Established", crds, "--timeout=60s"];
+    super::tools::run(&mut cluster.kubectl(&wait)).await.good();
+}
+
+/// A field: its release has a namespace of its own.
+pub(crate) struct Field {
+    pub(crate) world: World,
+    pub(crate) namespace: String,
+    releases: Api<BlueGreenRelease>,
+}
+
+impl Field {
+    /// `number`, below 8, tells fields apart that are there at the same time.
+    pub(crate) async fn build(cluster: &Cluster, namespace: &str, seed: u64, number: u8) -> Self {
+        let world = World::build(&scenario(), seed, 1.0, number).await.unwrap();
+        cluster.namespace(namespace).await;
+        let client: Client = cluster.client().await;
+        Self {
+            world,
+            namespace: namespace.to_owned(),
+            releases: Api::namespaced(client, namespace),
+        }
+    }
+
+    /// Applies the release with kubectl.
+    pub(crate) async fn apply(&self, cluster: &Cluster, version: &str) {
+        let file = cluster.folder().join(format!("{}.json", self.namespace));
+        std::fs::write(&file, manifest(&self.namespace, version).to_string()).unwrap();
+        let file = file.display().to_string();
+        super::tools::run(&mut cluster.kubectl(&["apply", "-f", &file]))
+            .await
+            .good();
+    }
+
+    /// Starts a controller for this field alone. `who` is its name in the lease and in the ledger.
+    pub(crate) fn controller(&self, real: &Real, kubeconfig: &Path, who: &str) -> Controller {
+        let port = free_port();
+        let region = self.world.cloud.config().region.clone();
+        let mut program = command(&real.tools.controller);
+        let log = real
+            .folder
+            .path()
+            .join(format!("{}-{who}.log", self.namespace));
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        program
+            .args([
+                "--namespace",
+                &self.namespace,
+                "--lease-namespace",
+                &self.namespace,
+                "--lease-duration=10s",
+                &format!("--listen=127.0.0.1:{port}"),
+                &format!("--region={region}"),
+                &format!("--endpoint-url={}", self.world.endpoint),
+            ])
+            .env("KUBECONFIG", kubeconfig)
+            .env("POD_NAME", who)
+            .env("AWS_ACCESS_KEY_ID", who)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdout(Stdio::from(file.try_clone().unwrap()))
+            .stderr(Stdio::from(file));
+        Controller {
+            who: who.to_owned(),
+            log,
+            port,
+            child: program.spawn().unwrap(),
+        }
+    }
+
+    /// What the status says; nothing, while the server cannot be asked.
+    pub(crate) async fn status(&self) -> Option<BlueGreenReleaseStatus> {
+        self.releases.get(NAME).await.ok()?.status
+    }
+
+    /// Waits until a version is live and nothing is left to do.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub(crate) async fn until_released(&self, version: &str) {
+        let began = Instant::now();
+        loop {
+            let status = self.status().await.unwrap_or_default();
+            let live = status
+                .blue
+                .as_ref()
+                .and_then(|blue| blue.version.as_deref());
+            if status.phase == Phase::Released && live == Some(version) {
+                return;
+            }
+            assert!(
+                began.elapsed() < RELEASED,
+                "not released after {RELEASED:?}: {} {}",
+                status.phase.as_str(),
+                status.message
+            );
+            sleep(LOOK * 10).await;
+        }
+    }
+
+    /// The changes that were made in AWS by anybody, except for how the field was built.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let calls = self.world.cloud.ledger(0);
+        let effective = calls.iter().filter(|call| call.effective);
+        effective.filter_map(Change::of).collect()
+    }
+
+    /// What was done more than once.
+    pub(crate) fn doubled(&self) -> Vec<String> {
+        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        for change in self.changes() {
+            for subject in &change.subjects {
+                let key = format!("{} {subject} {}", change.action, change.place);
+                *times.entry(key).or_default() += 1;
+            }
+        }
+        times
+            .into_iter()
+            .filter(|(_, times)| *times > 1)
+            .map(|(what, times)| format!("{what}: {times} times"))
+            .collect()
+    }
+
+    /// Ends the load and the field.
+    ///
+    /// # Panics
+    /// When a request was not served.
+    pub(crate) async fn close(self) -> u64 {
+        let failures = self.world.oracle.summary().failures;
+        let report = self.world.close().await;
+        let totals = report.totals;
+        assert_eq!(
+            (totals.failed, totals.unfinished),
+            (0, 0),
+            "of {} requests failed {}: {:?} {:?} {failures:#?}",
+            totals.sent,
+            totals.failed,
+            totals.by_status,
+            totals.by_transport_error,
+        );
+        totals.served
+    }
+}
+
+/// A controller's process.
+pub(crate) struct Controller {
+    pub(crate) who: String,
+    pub(crate) port: u16,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Controller {
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.id().expect("it was not waited for");
+        let pid = Pid::from_raw(id.cast_signed()).expect("a process has an id");
+        kill_process(pid, signal).expect("it is our child");
+    }
+
+    /// Sends a signal that ends it, and waits for that.
+    pub(crate) async fn end(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        self.wait().await
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
+    }
+
+    /// What it has written.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}

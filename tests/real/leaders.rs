@@ -1,0 +1,219 @@
+//! Two controllers for one release, as processes. The one that leads is killed, halted for longer
+//! than its lease, or told to end, at a moment that the seed decides, again and again. Whatever
+//! happens, the release ends well, nothing is done twice, and no request fails.
+//!
+//! `BLUEGREEN_LEADERS` says how many releases are made so, `BLUEGREEN_SEED` with which seed the
+//! first of them is; by default 50, from 1.
+
+use std::{env, time::Duration};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Real,
+    field::{Controller, Field, LOOK, NEW_VERSION, define},
+    report::{Side, Suite},
+    servers::Cluster,
+};
+
+/// How many releases are made.
+const RELEASES: u64 = 50;
+
+/// How many at the same time. They mostly wait.
+const AT_ONCE: usize = 6;
+
+/// How many changes a release makes: four for each of two hosts.
+const CHANGES: usize = 8;
+
+/// How long to wait for the next leader: far more than a lease.
+const LED: Duration = Duration::from_secs(90);
+
+/// What becomes of a leader.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// SIGKILL.
+    Killed,
+    /// SIGSTOP, and SIGCONT when another leads and has had a second to act.
+    Halted,
+    /// SIGTERM.
+    Told,
+}
+
+const FATES: [Fate; 3] = [Fate::Killed, Fate::Halted, Fate::Told];
+
+/// What a release had to bear: after how many changes, how long after, and what.
+#[derive(Debug, Clone, Copy)]
+struct Incident {
+    after: usize,
+    later: Duration,
+    fate: Fate,
+}
+
+fn incidents(seed: u64) -> [Incident; 2] {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut incident = |from: usize, to: usize| Incident {
+        after: random.random_range(from..to),
+        // A change is decided, written and made within some milliseconds.
+        later: Duration::from_micros(random.random_range(0..40_000)),
+        fate: FATES[random.random_range(0..FATES.len())],
+    };
+    [incident(0, CHANGES / 2), incident(CHANGES / 2, CHANGES)]
+}
+
+pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
+    let number = |name: &str, default| {
+        let text = env::var(name).ok();
+        text.map_or(default, |text| text.parse().expect("a number"))
+    };
+    let first = number("BLUEGREEN_SEED", 1);
+    let releases = number("BLUEGREEN_LEADERS", RELEASES);
+    let cluster = Cluster::start(real).await;
+    define(&cluster).await;
+    let mut slots: Vec<u8> = (0..AT_ONCE as u8).collect();
+    let slots = std::sync::Mutex::new(&mut slots);
+    let outcomes = stream::iter(first..first + releases)
+        .map(|seed| {
+            let (slots, cluster) = (&slots, &cluster);
+            async move {
+                let slot = slots.lock().unwrap().pop().expect("as many as run at once");
+                let handovers = Outcome::of(real, cluster, seed, slot).await;
+                slots.lock().unwrap().push(slot);
+                (seed, handovers)
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut outcomes = std::pin::pin!(outcomes);
+    let mut handovers = Vec::new();
+    while let Some((seed, outcome)) = outcomes.next().await {
+        let name = format!("seed {seed}: {}", outcome.incidents);
+        match outcome.result {
+            Ok(took) => {
+                handovers.extend(took);
+                suite.passed(Side::Real, &name, outcome.took);
+            }
+            Err(why) => suite.real_failed(&name, &why),
+        }
+    }
+    handovers.sort();
+    if let (Some(shortest), Some(longest)) = (handovers.first(), handovers.last()) {
+        println!(
+            "leaders: {} were told to end; another led after {shortest:?} to {longest:?}",
+            handovers.len()
+        );
+    }
+}
+
+/// How a release ended.
+struct Outcome {
+    incidents: String,
+    took: Duration,
+    /// How long each handover took.
+    result: Result<Vec<Duration>, String>,
+}
+
+impl Outcome {
+    async fn of(real: &Real, cluster: &Cluster, seed: u64, slot: u8) -> Self {
+        let began = Instant::now();
+        let incidents = incidents(seed);
+        let running = std::panic::AssertUnwindSafe(release(real, cluster, seed, slot, incidents));
+        let result = futures::FutureExt::catch_unwind(running).await;
+        Self {
+            incidents: incidents
+                .map(|Incident { after, fate, .. }| format!("{fate:?} after {after} changes"))
+                .join(", "),
+            took: began.elapsed(),
+            result: result.map_err(|panic| super::report::words(panic.as_ref()).to_owned()),
+        }
+    }
+}
+
+async fn release(
+    real: &Real,
+    cluster: &Cluster,
+    seed: u64,
+    slot: u8,
+    incidents: [Incident; 2],
+) -> Vec<Duration> {
+    let namespace = format!("release-{seed}");
+    let field = Field::build(cluster, &namespace, seed, slot).await;
+    let leases: Api<Lease> = Api::namespaced(cluster.client().await, &namespace);
+    let kubeconfig = cluster.admin();
+    let mut names = ["first", "second", "third", "fourth"].into_iter();
+    let mut start = || field.controller(real, &kubeconfig, names.next().expect("four are enough"));
+    let mut controllers = vec![start(), start()];
+    field.apply(cluster, NEW_VERSION).await;
+    let mut handovers = Vec::new();
+    for Incident { after, later, fate } in incidents {
+        let (leader, _) = another(&leases, None).await;
+        until(|| field.changes().len() >= after, "so many changes").await;
+        sleep(later).await;
+        let index = controllers.iter().position(|one| one.who == leader);
+        let index = index.unwrap_or_else(|| panic!("{leader} leads and is not ours"));
+        match fate {
+            Fate::Killed => {
+                controllers.remove(index).end(Signal::KILL).await;
+                another(&leases, Some(&leader)).await;
+                controllers.push(start());
+            }
+            Fate::Halted => {
+                controllers[index].signal(Signal::STOP);
+                another(&leases, Some(&leader)).await;
+                sleep(Duration::from_secs(1)).await;
+                controllers[index].signal(Signal::CONT);
+            }
+            Fate::Told => {
+                let told = Instant::now();
+                controllers[index].signal(Signal::TERM);
+                let (_, at) = another(&leases, Some(&leader)).await;
+                handovers.push(at - told);
+                let status = controllers.remove(index).wait().await;
+                assert!(status.success(), "{leader} ended with {status}");
+                controllers.push(start());
+            }
+        }
+    }
+    field.until_released(NEW_VERSION).await;
+    for controller in &mut controllers {
+        let status = controller.end(Signal::TERM).await;
+        assert!(status.success(), "{status}: {}", controller.log());
+    }
+    let logs = || {
+        let logs = controllers.iter().map(Controller::log);
+        logs.collect::<Vec<_>>().join("\n")
+    };
+    let doubled = field.doubled();
+    assert!(doubled.is_empty(), "{doubled:#?}\n{}", logs());
+    assert_eq!(field.changes().len(), CHANGES, "{:#?}", field.changes());
+    field.close().await;
+    handovers
+}
+
+/// Waits until somebody leads who is not `than`; who, and since when.
+async fn another(leases: &Api<Lease>, than: Option<&str>) -> (String, Instant) {
+    let began = Instant::now();
+    loop {
+        let lease = leases.get_opt("bluegreen-controller").await.unwrap();
+        let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+        let who = holder.as_deref().and_then(|holder| holder.split_once('_'));
+        if let Some((who, _)) = who
+            && than != Some(who)
+        {
+            return (who.to_owned(), Instant::now());
+        }
+        assert!(began.elapsed() < LED, "nobody else leads after {LED:?}");
+        sleep(LOOK).await;
+    }
+}
+
+async fn until(condition: impl Fn() -> bool, what: &str) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < LED * 2, "it never came to {what}");
+        sleep(LOOK / 4).await;
+    }
+}

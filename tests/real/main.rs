@@ -7,6 +7,7 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod helm;
 mod report;
 mod servers;
 mod tools;
@@ -23,11 +24,12 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers"];
+const SUITES: &[&str] = &["servers", "helm"];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "helm" => helm::suite(real, suite).await,
         _ => suite.real_failed(
             "its name",
             &format!("no suite is called {name}; there are {SUITES:?}"),

@@ -7,6 +7,7 @@ mod installed;
 mod pods;
 mod rendered;
 mod rights;
+mod today;
 
 use std::path::{Path, PathBuf};
 

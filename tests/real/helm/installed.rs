@@ -2,7 +2,8 @@
 //!
 //! The server is older than those that the project is made for. Helm therefore applies from its
 //! own side (`--server-side=false`), does not ask it whether it knows each field, and installs a
-//! definition without what this server refuses. What that leaves out is named at the end.
+//! definition without what this server refuses. What that leaves out is named at the end;
+//! `today.rs` looks at it without a server.
 
 use std::{
     fs,
@@ -53,7 +54,10 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
         )
         .await;
     for (name, feature) in [
-        ("the budget for evictions", "policy/v1"),
+        (
+            "the budget for evictions",
+            "policy/v1, nor unhealthyPodEvictionPolicy",
+        ),
         (
             "spreading the pods of each version by itself",
             "matchLabelKeys",

@@ -5,7 +5,7 @@ use std::{env, fs, path::Path};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
-use super::{SETS, Set, charts, expected, helm, objects, pods, template, word};
+use super::{SETS, Set, charts, expected, helm, objects, pods, template, today, word};
 use crate::{
     Real,
     report::{Side, Suite},
@@ -60,6 +60,7 @@ async fn renders(real: &Real, set: &Set) {
     let text = template(real, set).await;
     for object in objects(&text) {
         tidy(&object);
+        today::known(&object);
         if object["kind"] == "Deployment" {
             pods::restricted(&object["spec"]["template"]["spec"]);
         }

@@ -153,7 +153,11 @@ async fn life(real: &Real) {
             "customresourcedefinition.apiextensions.k8s.io/{DEFINITION}"
         )]
     );
-    get(&cluster, &SNACKGAME).await;
+    // A definition that is being deleted is still listed while its objects are.
+    for what in [&["crd", DEFINITION][..], &SNACKGAME] {
+        let kept = get(&cluster, what).await;
+        assert_eq!(kept["metadata"]["deletionTimestamp"], Value::Null);
+    }
 
     another_name(&cluster, &chart).await;
     apply(&cluster, "install", &chart, &[]).await;

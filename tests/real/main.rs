@@ -8,6 +8,7 @@
 )]
 
 mod field;
+mod helm;
 mod leaders;
 mod report;
 mod servers;
@@ -30,11 +31,12 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers", "leaders"];
+const SUITES: &[&str] = &["servers", "helm", "leaders"];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "helm" => helm::suite(real, suite).await,
         "leaders" => leaders::suite(real, suite).await,
         _ => suite.real_failed(
             "its name",

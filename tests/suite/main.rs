@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod charts;
 mod crd;
 mod tidy;

@@ -5,32 +5,77 @@
 //! `http://127.0.0.1:7001/token/SECRET/api/v1/namespaces`, which is what a kubeconfig's `server`
 //! can say.
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, Method, header::AUTHORIZATION};
+
+use crate::{
+    request::{Query, Target},
+    status::{ApiError, GroupResource},
+};
 
 /// In front of the token in a path.
 const PREFIX: &str = "/token/";
 
-/// The path without the token in front of it, where the request carries the token in either
-/// way, and `None` where it does not. Without a token everyone may call, which is for registries
-/// that are mounted in memory.
-pub(crate) fn authorize<'a>(
-    token: Option<&str>,
-    path: &'a str,
-    headers: &HeaderMap,
-) -> Option<&'a str> {
+/// Who sends a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller<'a> {
+    /// Who knows the token. With the path without the token in front of it.
+    Administrator(&'a str),
+    /// Who does not say.
+    Anonymous,
+    /// Who says something wrong.
+    Unknown,
+}
+
+/// Who sends a request, which may carry the token in either way. Without a token everyone is an
+/// administrator, which is for registries that are mounted in memory.
+pub(crate) fn caller<'a>(token: Option<&str>, path: &'a str, headers: &HeaderMap) -> Caller<'a> {
     let Some(token) = token else {
-        return Some(path);
+        return Caller::Administrator(path);
     };
-    if let Some(rest) = path.strip_prefix(PREFIX) {
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (given, rest) = rest.split_at(end);
-        return is_same(given, token).then_some(rest);
+    let (given, path) = if let Some(rest) = path.strip_prefix(PREFIX) {
+        rest.split_at(rest.find('/').unwrap_or(rest.len()))
+    } else {
+        let Some(value) = headers.get(AUTHORIZATION) else {
+            return Caller::Anonymous;
+        };
+        let bearer = value
+            .to_str()
+            .ok()
+            .and_then(|it| it.strip_prefix("Bearer "));
+        (bearer.unwrap_or_default().trim(), path)
+    };
+    if is_same(given, token) {
+        Caller::Administrator(path)
+    } else {
+        Caller::Unknown
     }
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))?;
-    is_same(bearer.trim(), token).then_some(path)
+}
+
+/// What is refused to a caller who does not say who it is: a verb on a resource, or a path.
+pub(crate) fn refuse_anonymous(method: &Method, path: &str, query: &Query) -> ApiError {
+    let who = "User \"system:anonymous\" cannot";
+    let target = Target::parse(path);
+    let verb = target
+        .as_ref()
+        .and_then(|target| Some((target, target.verb(method, query).ok()?)));
+    let Some((target, verb)) = verb else {
+        let method = method.as_str().to_lowercase();
+        return ApiError::forbidden_path(&format!("{who} {method} path \"{path}\""));
+    };
+    let mut why = format!(
+        "{who} {verb} resource \"{}\" in API group \"{}\"",
+        target.plural, target.group
+    );
+    if target.namespace.is_empty() {
+        why.push_str(" at the cluster scope");
+    } else {
+        why.push_str(&format!(" in the namespace \"{}\"", target.namespace));
+    }
+    let resource = GroupResource {
+        group: target.group.clone(),
+        resource: target.plural.clone(),
+    };
+    ApiError::forbidden(&resource, &target.name, &why)
 }
 
 /// Compares without stopping at the first difference, so that the time tells nothing.
@@ -78,15 +123,14 @@ mod tests {
     #[test]
     fn the_token_opens_as_a_header_and_as_a_path() {
         let mut headers = HeaderMap::new();
-        let allowed =
-            |path, headers: &HeaderMap| authorize(Some("s3cret"), path, headers).map(str::to_owned);
-        assert_eq!(allowed("/api", &headers), None);
-        assert_eq!(allowed("/token/wrong/api", &headers), None);
-        let path = allowed("/token/s3cret/api", &headers);
-        assert_eq!(path.as_deref(), Some("/api"));
+        let who = |path, headers: &HeaderMap| caller(Some("s3cret"), path, headers);
+        assert_eq!(who("/api", &headers), Caller::Anonymous);
+        assert_eq!(who("/token/wrong/api", &headers), Caller::Unknown);
+        let path = who("/token/s3cret/api", &headers);
+        assert_eq!(path, Caller::Administrator("/api"));
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
-        assert_eq!(allowed("/api", &headers).as_deref(), Some("/api"));
+        assert_eq!(who("/api", &headers), Caller::Administrator("/api"));
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cre"));
-        assert_eq!(allowed("/api", &headers), None);
+        assert_eq!(who("/api", &headers), Caller::Unknown);
     }
 }

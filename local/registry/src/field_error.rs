@@ -89,6 +89,12 @@ impl FieldError {
         Self::new(Problem::TypeInvalid, path, value, detail)
     }
 
+    /// Whether the value is of the wrong type or no time.
+    pub(crate) fn is_about_type(&self) -> bool {
+        self.problem == Problem::TypeInvalid
+            || (self.problem == Problem::Invalid && self.detail.contains(" must be of type "))
+    }
+
     pub(crate) fn duplicate(path: &str, value: Value) -> Self {
         Self::new(Problem::Duplicate, path, Some(value), "")
     }

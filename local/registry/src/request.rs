@@ -127,28 +127,39 @@ impl Form {
             return Ok(Self::Object);
         };
         let accept = accept.to_str().unwrap_or_default();
-        let include = match query.get("includeObject") {
-            Some("None") => IncludeObject::None,
-            Some("Object") => IncludeObject::Object,
-            _ => IncludeObject::Metadata,
+        let form = Self::accepted(accept, query.get("includeObject").unwrap_or_default())?;
+        form.ok_or_else(ApiError::not_acceptable)
+    }
+
+    fn accepted(accept: &str, include: &str) -> Result<Option<Self>, ApiError> {
+        let included = match include {
+            "" | "Metadata" => Some(IncludeObject::Metadata),
+            "None" => Some(IncludeObject::None),
+            "Object" => Some(IncludeObject::Object),
+            _ => None,
         };
-        accept
-            .split(',')
-            .find_map(|range| {
-                let range = MediaRange::parse(range);
-                if !["application/json", "application/*", "*/*"].contains(&range.kind) {
-                    return None;
+        let form = accept.split(',').find_map(|range| {
+            let range = MediaRange::parse(range);
+            if !["application/json", "application/*", "*/*"].contains(&range.kind) {
+                return None;
+            }
+            match range.parameter("as") {
+                None => Some(Some(Self::Object)),
+                Some("Table") => Some(included.map(Self::Table)),
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
+                    Some(Some(Self::Metadata))
                 }
-                match range.parameter("as") {
-                    None => Some(Self::Object),
-                    Some("Table") => Some(Self::Table(include)),
-                    Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
-                        Some(Self::Metadata)
-                    }
-                    Some(_) => None,
-                }
-            })
-            .ok_or_else(ApiError::not_acceptable)
+                Some(_) => None,
+            }
+        });
+        match form {
+            None => Ok(None),
+            Some(Some(form)) => Ok(Some(form)),
+            Some(None) => Err(ApiError::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \
+                 \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+            ))),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::{Model, Resource, event_view},
+    object::label_faults,
     status::ApiError,
 };
 
@@ -128,7 +129,22 @@ fn label_term(term: &str) -> Result<LabelTerm, ApiError> {
     } else {
         LabelTerm::Exists(trimmed(term))
     };
+    check(&parsed)?;
     Ok(parsed)
+}
+
+/// Refuses keys and values that no label can have.
+fn check(term: &LabelTerm) -> Result<(), ApiError> {
+    let (key, values): (&str, &[String]) = match term {
+        LabelTerm::Exists(key) | LabelTerm::Absent(key) => (key, &[]),
+        LabelTerm::In(key, values) | LabelTerm::NotIn(key, values) => (key, values),
+    };
+    match label_faults(key, values).into_iter().next() {
+        None => Ok(()),
+        Some(fault) => Err(ApiError::bad_request(format!(
+            "unable to parse requirement: {fault}"
+        ))),
+    }
 }
 
 fn field_term(resource: &Resource, term: &str) -> Result<FieldTerm, ApiError> {

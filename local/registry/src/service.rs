@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::{
     BodyExt, Full, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody,
@@ -17,7 +17,10 @@ use serde_json::Value;
 use tower::{BoxError, Service};
 
 use crate::{
-    Registry, auth, discovery,
+    Registry,
+    auth::{self, Caller},
+    catalog::Model,
+    discovery,
     faults::{Effect, Verb},
     handlers::{self, Call},
     openapi,
@@ -27,6 +30,9 @@ use crate::{
 
 /// The longest body that is read, in bytes: the limit of API servers.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// The type of answers that are not JSON.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The body of a response. A watch's body is endless.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -129,14 +135,18 @@ where
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_end_matches('/');
     let is_health = |path: &str| ["/healthz", "/livez", "/readyz"].contains(&path);
-    let Some(path) = auth::authorize(registry.token(), path, &parts.headers) else {
-        if is_health(path) {
-            return Ok(respond(StatusCode::OK, "text/plain", full("ok")));
-        }
-        return Err(ApiError::unauthorized().into());
+    let caller = auth::caller(registry.token(), path, &parts.headers);
+    let (path, is_known) = match caller {
+        Caller::Administrator(path) => (path, true),
+        Caller::Anonymous => (path, false),
+        Caller::Unknown => return Err(ApiError::unauthorized().into()),
     };
     if is_health(path) {
-        return Ok(respond(StatusCode::OK, "text/plain", full("ok")));
+        return Ok(respond(StatusCode::OK, TEXT, full("ok")));
+    }
+    if !is_known && path != "/version" {
+        let query = Query::parse(parts.uri.query());
+        return Err(auth::refuse_anonymous(&parts.method, path, &query).into());
     }
     if let Some((kind, document)) = discovery::answer(&registry.catalog(), path, &parts.headers) {
         return Ok(respond(StatusCode::OK, kind, full(document.to_string())));
@@ -145,30 +155,69 @@ where
         let body = full(document.to_string());
         return Ok(respond(StatusCode::OK, "application/json", body));
     }
-    let call = read(registry, &parts, path, body).await?;
+    let Some(call) = read(registry, &parts, path, body).await? else {
+        return Ok(respond(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            full("404 page not found\n"),
+        ));
+    };
     let reply = with_faults(registry, call).await?;
     Ok(reply.into_response())
 }
 
-/// Reads a request for a resource.
-async fn read<B>(registry: &Registry, parts: &Parts, path: &str, body: B) -> Result<Call, ApiError>
+/// Reads a request for a resource; `None` where a server would not even look for one.
+async fn read<B>(
+    registry: &Registry,
+    parts: &Parts,
+    path: &str,
+    body: B,
+) -> Result<Option<Call>, ApiError>
 where
     B: HttpBody,
     B::Error: Into<BoxError>,
 {
-    let target = Target::parse(path).ok_or_else(ApiError::no_such_path)?;
+    let Some(mut target) = Target::parse(path) else {
+        return Ok(None);
+    };
     let query = Query::parse(parts.uri.query());
+    let catalog = registry.catalog();
+    let found = catalog.find(&target.group, &target.version, &target.plural);
+    let Some(resource) = found.cloned() else {
+        if catalog.is_built_in(&target.group, &target.version) {
+            return Err(ApiError::no_such_path());
+        }
+        return Ok(None);
+    };
+    let is_custom = resource.model == Model::Custom;
+    if is_custom && parts.method == Method::POST && target.subresource.is_empty() {
+        // Where kinds are defined, a creation does not look at the name in its path.
+        target.name.clear();
+    }
+    if is_custom && target.name.is_empty() && [Method::PUT, Method::PATCH].contains(&parts.method) {
+        return Err(ApiError::bad_request("name must be provided"));
+    }
+    if is_custom && target.subresource == "status" && resource.has_status {
+        let unsupported = match parts.method {
+            Method::DELETE => Some("delete"),
+            Method::POST => Some("create"),
+            _ => None,
+        };
+        if let Some(verb) = unsupported {
+            let resource = resource.group_resource();
+            return Err(ApiError::method_not_supported(&resource, verb));
+        }
+    }
     let verb = target.verb(&parts.method, &query)?;
-    let resource = registry
-        .catalog()
-        .find(&target.group, &target.version, &target.plural)
-        .cloned()
-        .ok_or_else(ApiError::no_such_path)?;
     let has_path = match target.subresource.as_str() {
         "" => true,
         "status" => resource.has_status && matches!(verb, Verb::Get | Verb::Update | Verb::Patch),
         _ => false,
     };
+    if is_custom && !has_path {
+        let resource = resource.group_resource();
+        return Err(ApiError::not_found(&resource, &target.name));
+    }
     let across_namespaces = match verb {
         Verb::List | Verb::Watch => true,
         Verb::Get
@@ -183,11 +232,14 @@ where
     } else {
         target.namespace.is_empty()
     };
+    if is_custom && !fits_scope {
+        return Ok(None);
+    }
     if !has_path || !fits_scope {
         return Err(ApiError::no_such_path());
     }
     let form = Form::negotiate(&parts.headers, &query)?;
-    Ok(Call {
+    Ok(Some(Call {
         verb,
         resource,
         target,
@@ -196,7 +248,7 @@ where
         headers: parts.headers.clone(),
         body: collect(body).await?,
         stale: 0,
-    })
+    }))
 }
 
 async fn collect<B>(body: B) -> Result<Bytes, ApiError>

@@ -120,6 +120,29 @@ impl ApiError {
         error
     }
 
+    /// A new object says which version of itself it is.
+    pub(crate) fn version_on_create() -> Self {
+        let message = "resourceVersion should not be set on objects to be created";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
+    /// Something in the path or query of a request is not allowed.
+    pub(crate) fn invalid_options(kind: &str, error: FieldError) -> Self {
+        Self::invalid("meta.k8s.io", kind, "", &[error])
+    }
+
+    /// A kind of a definition does not know the method.
+    pub(crate) fn method_not_supported(resource: &GroupResource, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{resource}\"");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(resource, "")
+    }
+
+    /// A kind whose definition is being deleted takes no new objects.
+    pub(crate) fn kind_is_terminating(resource: &GroupResource) -> Self {
+        let message = "create not allowed while custom resource definition is terminating";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).about(resource, "")
+    }
+
     /// The request makes no sense.
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
@@ -130,19 +153,36 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
 
-    /// The caller may not do this to this object.
+    /// The caller may not do this to a path.
+    pub(crate) fn forbidden_path(why: &str) -> Self {
+        let mut error = Self::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            format!("forbidden: {why}"),
+        );
+        error.details = Some(json!({}));
+        error
+    }
+
+    /// The caller may not do this to this object, or to the resource where there is no name.
     pub(crate) fn forbidden(resource: &GroupResource, name: &str, why: &str) -> Self {
-        let message = format!("{resource} \"{name}\" is forbidden: {why}");
+        let message = if name.is_empty() {
+            format!("{resource} is forbidden: {why}")
+        } else {
+            format!("{resource} \"{name}\" is forbidden: {why}")
+        };
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
     /// The resource does not know the method.
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(
+        let mut error = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
-        )
+        );
+        error.details = Some(json!({}));
+        error
     }
 
     /// No representation that the caller accepts is on offer.
@@ -205,8 +245,11 @@ impl ApiError {
     }
 
     /// A JSON patch could not be applied: a failed `test`, a missing path.
-    pub(crate) fn patch_failed(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+    pub(crate) fn patch_failed() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        error.details = Some(json!({}));
+        error
     }
 
     /// The resource version, or the continue token, is older than the history that is kept.
@@ -216,7 +259,7 @@ impl ApiError {
 
     /// The caller asks for a resource version that was not reached yet.
     pub(crate) fn version_too_large(asked: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {asked}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         let mut error = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
         error.details = Some(json!({
             "causes": [{"reason": "ResourceVersionTooLarge",
@@ -261,9 +304,11 @@ impl ApiError {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
+        if !self.reason.is_empty() {
+            status["reason"] = Value::from(self.reason);
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{EventView, Model, Resource};
 use crate::{
-    schema::parse,
+    schema::{MICRO_TIME, parse},
     table::{Cell, Column},
 };
 
@@ -54,11 +54,30 @@ fn resource(names: &Names, model: Model, schema: Value, columns: Vec<Column>) ->
         storage: storage.into(),
         has_status: false,
         schema: Arc::new(parsed),
-        published_schema: schema,
+        published_schema: published(schema),
         columns,
         selectable: Vec::new(),
         terminating: false,
     }
+}
+
+/// The schema as clients see it.
+fn published(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(fields) => {
+            for field in fields.values_mut() {
+                *field = published(field.take());
+            }
+        }
+        Value::Array(list) => {
+            for item in list {
+                *item = published(item.take());
+            }
+        }
+        Value::String(text) if text == MICRO_TIME => return Value::from("date-time"),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    schema
 }
 
 fn namespaces() -> Resource {
@@ -80,7 +99,7 @@ fn namespaces() -> Resource {
     let columns = vec![
         Column::name(),
         Column::path("Status", "string", ".status.phase"),
-        Column::age(),
+        Column::age_as_text(),
     ];
     Resource {
         namespaced: false,
@@ -100,16 +119,16 @@ fn leases() -> Resource {
     let schema = json!({"type": "object", "description": "Lease defines a lease concept.",
     "properties": {"spec": {"type": "object", "properties": {
         "holderIdentity": {"type": "string", "nullable": true},
-        "leaseDurationSeconds": {"type": "integer", "minimum": 1, "nullable": true},
-        "acquireTime": {"type": "string", "format": "date-time", "nullable": true},
-        "renewTime": {"type": "string", "format": "date-time", "nullable": true},
-        "leaseTransitions": {"type": "integer", "minimum": 0, "nullable": true},
+        "leaseDurationSeconds": {"type": "integer", "nullable": true},
+        "acquireTime": {"type": "string", "format": MICRO_TIME, "nullable": true},
+        "renewTime": {"type": "string", "format": MICRO_TIME, "nullable": true},
+        "leaseTransitions": {"type": "integer", "nullable": true},
         "strategy": {"type": "string", "nullable": true},
         "preferredHolder": {"type": "string", "nullable": true}}}}});
     let columns = vec![
         Column::name(),
         Column::path("Holder", "string", ".spec.holderIdentity"),
-        Column::age(),
+        Column::age_as_text(),
     ];
     resource(&names, Model::Lease, schema, columns)
 }
@@ -184,6 +203,7 @@ fn events(view: EventView) -> Resource {
         "fieldPath": {"type": "string"}}});
     let text = json!({"type": "string"});
     let time = json!({"type": "string", "format": "date-time", "nullable": true});
+    let micro = json!({"type": "string", "format": MICRO_TIME, "nullable": true});
     // Events are stored as `v1` has them, and a client's object is brought into that form first.
     let schema = json!({"type": "object",
     "description": "Event is a report of an event somewhere in the cluster.",
@@ -192,10 +212,10 @@ fn events(view: EventView) -> Resource {
         "reason": text, "message": text, "type": text, "action": text,
         "reportingComponent": text, "reportingInstance": text,
         "source": {"type": "object", "properties": {"component": text, "host": text}},
-        "firstTimestamp": time, "lastTimestamp": time, "eventTime": time,
+        "firstTimestamp": time, "lastTimestamp": time, "eventTime": micro,
         "count": {"type": "integer"},
         "series": {"type": "object", "properties": {
-            "count": {"type": "integer"}, "lastObservedTime": time}}}});
+            "count": {"type": "integer"}, "lastObservedTime": micro}}}});
     let columns = vec![
         Column::path("Last Seen", "string", ".lastTimestamp").with(Cell::LastSeen),
         Column::path("Type", "string", ".type"),

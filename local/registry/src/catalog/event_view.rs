@@ -25,6 +25,9 @@ pub(crate) fn to_stored(resource: &Resource, object: &mut Value) {
 
 /// Brings an object from the stored form into that of its resource.
 pub(crate) fn to_served(resource: &Resource, object: &mut Value) {
+    if matches!(resource.model, Model::Event(_)) {
+        complete(resource, object);
+    }
     match resource.model {
         Model::Event(EventView::Events) => {
             rename(object, |core, events| (core, events));
@@ -35,6 +38,24 @@ pub(crate) fn to_served(resource: &Resource, object: &mut Value) {
         | Model::Lease
         | Model::Definition
         | Model::Custom => {}
+    }
+}
+
+/// Fields that an Event shows also where they are empty.
+fn complete(resource: &Resource, object: &mut Value) {
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
+    for time in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+        fields.entry(time).or_insert(Value::Null);
+    }
+    fields
+        .entry("source")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if resource.model == Model::Event(EventView::Core) {
+        for text in ["reportingComponent", "reportingInstance"] {
+            fields.entry(text).or_insert(Value::from(""));
+        }
     }
 }
 

@@ -86,6 +86,14 @@ impl Resource {
         }
     }
 
+    /// Whether an update of an object that is not there creates it.
+    pub(crate) fn is_created_by_update(&self) -> bool {
+        match self.model {
+            Model::Lease | Model::Event(_) => true,
+            Model::Namespace | Model::Definition | Model::Custom => false,
+        }
+    }
+
     /// Whether an update may leave out the resource version.
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         match self.model {
@@ -117,6 +125,12 @@ impl Catalog {
         self.resources.iter().find(|resource| {
             resource.group == group && resource.version == version && resource.plural == plural
         })
+    }
+
+    /// Whether a group's version is there without a definition.
+    pub(crate) fn is_built_in(&self, group: &str, version: &str) -> bool {
+        self.of(group, version)
+            .any(|resource| resource.model != Model::Custom)
     }
 
     /// The resource under which objects with this storage name are kept.

@@ -1,6 +1,7 @@
 //! What each verb does to a resource.
 
 mod delete;
+mod options;
 mod read;
 mod render;
 mod write;
@@ -73,6 +74,7 @@ impl Call {
 
 /// Carries a request out.
 pub(crate) fn answer(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
+    options::check(call)?;
     match call.verb {
         Verb::Get => read::get(registry, call),
         Verb::List => read::list(registry, call),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Registry,
+    field_error::FieldError,
     object::Writer,
     request::Query,
     selector::Selector,
@@ -156,17 +157,33 @@ fn page_start(store: &Store, call: &Call) -> Result<(u64, Option<(String, String
     }
     let version = version_of(&call.query)?;
     refuse_future(store, version)?;
-    let exact = call.query.get("resourceVersionMatch") == Some("Exact");
-    if exact {
-        let Some(version) = version.filter(|version| *version > 0) else {
-            return Err(ApiError::bad_request(
-                "resourceVersionMatch is forbidden unless resourceVersion is provided and, for \
-                 Exact, greater than 0",
-            ));
-        };
+    if let Some(version) = exact_version(call, version)? {
         return Ok((version, None));
     }
     Ok((store.version_before(call.stale), None))
+}
+
+/// The version that a list must be of exactly, where the caller wants it so.
+fn exact_version(call: &Call, version: Option<u64>) -> Result<Option<u64>, ApiError> {
+    let refuse = |error| Err(ApiError::invalid_options("ListOptions", error));
+    let field = "resourceVersionMatch";
+    match (call.query.get(field), version) {
+        (None, _) => Ok(None),
+        (Some(_), None) => {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            refuse(FieldError::forbidden(field, detail))
+        }
+        (Some("Exact"), Some(0)) => {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            refuse(FieldError::forbidden(field, detail))
+        }
+        (Some("Exact"), Some(version)) => Ok(Some(version)),
+        (Some("NotOlderThan"), Some(_)) => Ok(None),
+        (Some(other), Some(_)) => {
+            let known = ["Exact", "NotOlderThan", ""].map(Value::from);
+            refuse(FieldError::not_supported(field, other.into(), &known))
+        }
+    }
 }
 
 fn too_old_to_continue() -> ApiError {

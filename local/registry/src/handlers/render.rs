@@ -12,9 +12,7 @@ use crate::{
 /// A stored object as its resource serves it.
 pub(crate) fn served(resource: &Resource, stored: &Value) -> Value {
     let mut object = stored.clone();
-    if event_view::differs(resource) {
-        event_view::to_served(resource, &mut object);
-    }
+    event_view::to_served(resource, &mut object);
     if resource.model == Model::Custom {
         object["apiVersion"] = Value::from(resource.api_version());
     }
@@ -57,7 +55,18 @@ pub(super) fn many(
         .map(|stored| (*stored, served(resource, stored)));
     let mut list = match form {
         Form::Object => {
-            let items: Vec<Value> = objects.map(|(_, object)| object).collect();
+            let items: Vec<Value> = objects
+                .map(|(_, mut object)| {
+                    if resource.model != Model::Custom
+                        && let Some(fields) = object.as_object_mut()
+                    {
+                        // The list says what its items are.
+                        fields.remove("kind");
+                        fields.remove("apiVersion");
+                    }
+                    object
+                })
+                .collect();
             json!({"kind": resource.list_kind, "apiVersion": resource.api_version(),
                    "metadata": {}, "items": items})
         }
@@ -75,6 +84,8 @@ pub(super) fn many(
     metadata["resourceVersion"] = Value::from(meta.version.to_string());
     if let Some(next) = &meta.next {
         metadata["continue"] = Value::from(next.as_str());
+    } else if resource.model == Model::Custom && form == Form::Object {
+        metadata["continue"] = Value::from("");
     }
     if let Some(remaining) = meta.remaining {
         metadata["remainingItemCount"] = Value::from(remaining);

@@ -5,20 +5,25 @@ use serde_json::Value;
 
 use super::{Call, render, served};
 use crate::{
-    Registry,
+    Registry, Verb,
     catalog::Resource,
     field_error::FieldError,
     object::{Decoded, FieldValidation, Scope, Writer, decode, decode_value, text},
     patch::{self, Apply, Manager, PatchKind},
     protobuf,
     request::content_type,
+    schema,
     service::Reply,
     status::ApiError,
     store::Object,
 };
 
 /// Body types of a whole object.
-const OBJECT_TYPES: [&str; 2] = ["application/json", "application/yaml"];
+const OBJECT_TYPES: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 
 /// Stores a new object.
 pub(super) fn create(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
@@ -27,16 +32,27 @@ pub(super) fn create(registry: &Registry, call: &Call) -> Result<Reply, ApiError
     let manager = manager(call, Manager::update);
     let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
         let mut object = decoded;
+        if call.verb == Verb::Update
+            && let Some(metadata) = object["metadata"].as_object_mut()
+        {
+            // An update that creates names a version of nothing.
+            metadata.remove("resourceVersion");
+        }
+        // Defaults belong to whoever caused them.
+        schema::defaults(&resource.schema, &mut object);
         manager.track(resource, None, &mut object, &writer.now);
         writer.create(resource, namespace, object)
     })?;
-    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
-    Ok(Reply::created(StatusCode::CREATED, &rendered).with_warnings(warnings))
+    Ok(created(registry, call, &stored).with_warnings(warnings))
 }
 
 /// Replaces an object.
 pub(super) fn update(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
     let (object, warnings) = read_object(call)?;
+    let key = Writer::key(&call.resource, &call.target.namespace, &call.target.name);
+    if call.resource.is_created_by_update() && registry.lock().store.get(&key).is_none() {
+        return create(registry, call);
+    }
     let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
         replace(writer, resource, call, object)
     })?;
@@ -44,9 +60,21 @@ pub(super) fn update(registry: &Registry, call: &Call) -> Result<Reply, ApiError
     Ok(Reply::json(&rendered).with_warnings(warnings))
 }
 
+/// The answer to a creation. What was only tried has no version.
+fn created(registry: &Registry, call: &Call, stored: &Value) -> Reply {
+    let mut stored = stored.clone();
+    if call.is_dry_run()
+        && let Some(metadata) = stored["metadata"].as_object_mut()
+    {
+        metadata.remove("resourceVersion");
+    }
+    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+    Reply::created(StatusCode::CREATED, &rendered)
+}
+
 /// Changes a part of an object.
 pub(super) fn patch(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
-    let kind = PatchKind::of(content_type(&call.headers))?;
+    let kind = PatchKind::of(&call.resource, content_type(&call.headers))?;
     let validation = FieldValidation::parse(call.query.get("fieldValidation"))?;
     if kind == PatchKind::Apply {
         return apply(registry, call, validation);
@@ -60,6 +88,7 @@ pub(super) fn patch(registry: &Registry, call: &Call) -> Result<Reply, ApiError>
             let patched = object.to_string();
             let decoded = decode_value(resource, object)?;
             let warnings = patch_remarks(validation, decoded.remarks, &patched)?;
+            refuse_other_uid(resource, &existing, &decoded.object)?;
             let stored = replace(writer, resource, call, decoded.object)?;
             Ok((stored, warnings))
         })?;
@@ -70,14 +99,9 @@ pub(super) fn patch(registry: &Registry, call: &Call) -> Result<Reply, ApiError>
 /// Server-side apply: creates the object, or merges what the caller wants into it.
 fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Result<Reply, ApiError> {
     let Some(name) = call.query.get("fieldManager") else {
-        return Err(ApiError::invalid(
-            "meta.k8s.io",
+        return Err(ApiError::invalid_options(
             "PatchOptions",
-            "",
-            &[FieldError::required(
-                "fieldManager",
-                "is required for apply patch",
-            )],
+            FieldError::required("fieldManager", "is required for apply patch"),
         ));
     };
     let wanted: Value = patch::parse_yaml(&call.body)?;
@@ -96,7 +120,7 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
         force: call.query.flag("force"),
         subresource: call.target.subresource.clone(),
     };
-    let (stored, created) =
+    let (stored, is_new) =
         registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
             let key = Writer::key(resource, &call.target.namespace, &call.target.name);
             let live = writer.transaction.get(&key);
@@ -113,13 +137,29 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
             merged["metadata"]["name"] = Value::from(key.name.as_str());
             Ok((writer.update(resource, &key, merged, call.scope())?, false))
         })?;
-    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
-    let code = if created {
-        StatusCode::CREATED
+    let reply = if is_new {
+        created(registry, call, &stored)
     } else {
-        StatusCode::OK
+        let rendered = render::one(&call.resource, call.form, &stored, registry.now());
+        Reply::json(&rendered)
     };
-    Ok(Reply::created(code, &rendered).with_warnings(warnings))
+    Ok(reply.with_warnings(warnings))
+}
+
+/// A patch that changes the identity of the object. (In an update the uid is a precondition.)
+fn refuse_other_uid(resource: &Resource, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let uid = text(new, "/metadata/uid");
+    if uid.is_empty() || uid == text(old, "/metadata/uid") {
+        return Ok(());
+    }
+    let error = FieldError::invalid("metadata.uid", Value::from(uid), "field is immutable");
+    let name = text(old, "/metadata/name");
+    Err(ApiError::invalid(
+        &resource.group,
+        &resource.kind,
+        name,
+        &[error],
+    ))
 }
 
 fn replace(
@@ -131,6 +171,7 @@ fn replace(
     let key = Writer::key(resource, &call.target.namespace, &call.target.name);
     let existing = writer.existing(resource, &key)?;
     let manager = manager(call, Manager::update);
+    schema::defaults(&resource.schema, &mut object);
     manager.track(resource, Some(&existing), &mut object, &writer.now);
     writer.update(resource, &key, object, call.scope())
 }

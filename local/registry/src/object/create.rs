@@ -3,7 +3,7 @@
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::{Writer, is_terminating, meta, text};
+use super::{Writer, is_terminating, meta, rules, text};
 use crate::{
     catalog::{Model, Resource},
     crd, schema,
@@ -23,9 +23,7 @@ impl Writer<'_> {
         mut object: Value,
     ) -> Result<Object, ApiError> {
         if !text(&object, "/metadata/resourceVersion").is_empty() {
-            return Err(ApiError::internal(
-                &"resourceVersion should not be set on objects to be created",
-            ));
+            return Err(ApiError::version_on_create());
         }
         self.name_and_place(resource, namespace, &mut object)?;
         let name = text(&object, "/metadata/name").to_owned();
@@ -54,6 +52,7 @@ impl Writer<'_> {
         }
         self.prepare_new(resource, &mut object);
         schema::defaults(&resource.schema, &mut object);
+        rules::complete(resource, &mut object);
         Self::validate(resource, &object, None, meta::validate(&object))?;
         if resource.model == Model::Definition {
             let owner = self.kind_owner(&object);
@@ -105,8 +104,7 @@ impl Writer<'_> {
         name: &str,
     ) -> Result<(), ApiError> {
         if resource.terminating {
-            let why = "create not allowed while custom resource definition is terminating";
-            return Err(ApiError::forbidden(&resource.group_resource(), name, why));
+            return Err(ApiError::kind_is_terminating(&resource.group_resource()));
         }
         if namespace.is_empty() {
             return Ok(());

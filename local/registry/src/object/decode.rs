@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::{
     catalog::{Model, Resource, event_view},
-    schema::{duplicates, parse_json, prune},
+    field_error::FieldError,
+    schema::{duplicates, parse_json, prune, validate},
     status::ApiError,
 };
 
@@ -62,19 +63,62 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(resource: &Resource, body: &[u8]) -> Result<Decoded, ApiError> {
     let object = parse_json(body).map_err(|error| {
         ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {error}",
-            resource.kind
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; \
+             json parse error: {error} ({})",
+            resource.kind,
+            excerpt(body)
         ))
     })?;
     let mut decoded = decode_value(resource, object)?;
+    refuse_wrong_types(resource, &decoded.object)?;
     for path in duplicates(body) {
         decoded.remarks.push(format!("duplicate field {path:?}"));
     }
     Ok(decoded)
 }
 
+/// The beginning of a body, as errors show it.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let start: String = text.chars().take(30).collect();
+    match text.chars().count() {
+        0 => "<empty>".to_owned(),
+        1..=30 => start,
+        _ => format!("{start} ..."),
+    }
+}
+
+/// Fields of another type than a kind's that the server was built with: such a body cannot even
+/// be read. Kinds of definitions are read as they are, and validated later.
+fn refuse_wrong_types(resource: &Resource, object: &Value) -> Result<(), ApiError> {
+    if matches!(resource.model, Model::Custom | Model::Definition) {
+        return Ok(());
+    }
+    let faults = validate(&resource.schema, object, None);
+    let types = faults.iter().find(|fault| fault.is_about_type());
+    match types {
+        None => Ok(()),
+        Some(fault) => Err(ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {fault}",
+            kind = resource.kind,
+            version = resource.version
+        ))),
+    }
+}
+
 /// Brings an object of the resource into its stored form.
 pub(crate) fn decode_value(resource: &Resource, mut object: Value) -> Result<Decoded, ApiError> {
+    if resource.model != Model::Custom {
+        // The path says what it is.
+        for (name, value) in [
+            ("kind", resource.kind.clone()),
+            ("apiVersion", resource.api_version()),
+        ] {
+            if let Some(fields) = object.as_object_mut() {
+                fields.entry(name).or_insert(Value::from(value));
+            }
+        }
+    }
     envelope(resource, &object)?;
     event_view::to_stored(resource, &mut object);
     let mut remarks = metadata(resource, &mut object)?;
@@ -107,6 +151,12 @@ fn envelope(resource: &Resource, object: &Value) -> Result<(), ApiError> {
             "the API version in the data ({version}) does not match the expected API version ({})",
             resource.api_version()
         )));
+    }
+    if kind != resource.kind && resource.model == Model::Custom {
+        let detail = format!("must be {}", resource.kind);
+        let error = FieldError::invalid("kind", Value::from(kind), detail);
+        let name = super::text(object, "/metadata/name");
+        return Err(ApiError::invalid(&resource.group, kind, name, &[error]));
     }
     if kind != resource.kind {
         return Err(ApiError::bad_request(format!(

@@ -6,7 +6,8 @@ use super::{Writer, finalizers, is_terminating, text};
 use crate::{
     catalog::{Model, Resource},
     crd,
-    status::{ApiError, deleted},
+    field_error::FieldError,
+    status::{ApiError, GroupResource, deleted},
     store::Key,
 };
 
@@ -26,6 +27,7 @@ impl DeleteOptions {
         let options: Value = serde_json::from_slice(body).map_err(|error| {
             ApiError::bad_request(format!("the delete options are not JSON: {error}"))
         })?;
+        check_policy(&options)?;
         let precondition = |field: &str| {
             let value = &options["preconditions"][field];
             value.as_str().map(str::to_owned)
@@ -38,6 +40,22 @@ impl DeleteOptions {
             resource_version: precondition("resourceVersion"),
         };
         Ok((parsed, dry_run))
+    }
+}
+
+/// Refuses a propagation policy that does not exist.
+fn check_policy(options: &Value) -> Result<(), ApiError> {
+    let known = ["Foreground", "Background", "Orphan"];
+    match options["propagationPolicy"].as_str() {
+        Some(policy) if !known.contains(&policy) => {
+            let error = FieldError::not_supported(
+                "propagationPolicy",
+                Value::from(policy),
+                &["Foreground", "Background", "Orphan", "nil"].map(Value::from),
+            );
+            Err(ApiError::invalid_options("DeleteOptions", error))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -187,7 +205,11 @@ fn check_preconditions(
 ) -> Result<(), ApiError> {
     let uid = text(object, "/metadata/uid");
     let conflict = |why: &str| {
-        let resource = resource.group_resource();
+        // Servers name the kind here and not the resource.
+        let resource = GroupResource {
+            group: resource.group.clone(),
+            resource: resource.kind.clone(),
+        };
         Err(ApiError::conflict(&resource, &key.name, why))
     };
     if let Some(wanted) = &options.uid

@@ -53,9 +53,39 @@ pub(crate) fn is_terminating(object: &Value) -> bool {
     object["metadata"].get("deletionTimestamp").is_some()
 }
 
+/// What is wrong with the key and the values of a label.
+pub(crate) fn label_faults(key: &str, values: &[String]) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    qualified("", key, &mut errors);
+    for value in values {
+        label_value("", value, &mut errors);
+    }
+    errors
+}
+
+fn label_value(path: &str, value: &str, errors: &mut Vec<FieldError>) {
+    let fault = if value.len() > 63 {
+        "must be no more than 63 bytes"
+    } else if !value.is_empty() && !QUALIFIED.is_match(value) {
+        LABEL_RULE
+    } else {
+        return;
+    };
+    errors.push(FieldError::invalid(path, Value::from(value), fault));
+}
+
 /// The faults of an object's metadata.
 pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    let prefix = text(object, "/metadata/generateName");
+    // A dash at its end is followed by what the server adds.
+    if !prefix.is_empty() && !SUBDOMAIN.is_match(prefix.strip_suffix('-').unwrap_or(prefix)) {
+        errors.push(FieldError::invalid(
+            "metadata.generateName",
+            Value::from(prefix),
+            SUBDOMAIN_RULE,
+        ));
+    }
     let name = text(object, "/metadata/name");
     if name.is_empty() {
         let detail = "name or generateName is required";
@@ -74,22 +104,33 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     for (key, value) in map(object, "labels") {
         qualified("metadata.labels", key, &mut errors);
         let value = value.as_str().unwrap_or_default();
-        if value.len() > 63 {
-            errors.push(FieldError::invalid(
-                "metadata.labels",
-                Value::from(value),
-                "must be no more than 63 bytes",
-            ));
-        } else if !value.is_empty() && !QUALIFIED.is_match(value) {
-            let error = FieldError::invalid("metadata.labels", Value::from(value), LABEL_RULE);
-            errors.push(error);
-        }
+        label_value("metadata.labels", value, &mut errors);
     }
     for (key, _) in map(object, "annotations") {
         qualified("metadata.annotations", &key.to_lowercase(), &mut errors);
     }
     for finalizer in finalizers(object) {
         qualified("metadata.finalizers", finalizer, &mut errors);
+    }
+    for owner in object["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        for (field, fault) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "kind must not be empty"),
+            ("name", "name must not be empty"),
+            ("uid", "uid must not be empty"),
+        ] {
+            if owner[field].as_str().is_none_or(str::is_empty) {
+                errors.push(FieldError::invalid(
+                    &format!("metadata.ownerReferences.{field}"),
+                    owner[field].as_str().unwrap_or_default().into(),
+                    fault,
+                ));
+            }
+        }
     }
     errors
 }
@@ -101,6 +142,15 @@ fn map<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, 
 
 /// A key such as `demo.dev/name`: an optional subdomain and a name of at most 63 characters.
 fn qualified(path: &str, key: &str, errors: &mut Vec<FieldError>) {
+    if key.matches('/').count() > 1 {
+        let detail = format!(
+            "a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. \
+             'example.com/MyName')",
+            NAME_PART_RULE.trim_start_matches("name part ")
+        );
+        errors.push(FieldError::invalid(path, Value::from(key), detail));
+        return;
+    }
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),

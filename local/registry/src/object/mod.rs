@@ -7,6 +7,7 @@ mod create;
 mod decode;
 mod delete;
 mod meta;
+mod rules;
 mod update;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use serde_json::Value;
 pub(crate) use self::{
     decode::{Decoded, FieldValidation, decode, decode_value},
     delete::{DeleteOptions, Deletion},
-    meta::{finalizers, is_terminating, text},
+    meta::{finalizers, is_terminating, label_faults, text},
     update::Scope,
 };
 use crate::{
@@ -78,6 +79,7 @@ impl Writer<'_> {
         mut errors: Vec<FieldError>,
     ) -> Result<(), ApiError> {
         errors.extend(schema::validate(&resource.schema, object, old));
+        errors.extend(rules::check(resource, object, old.is_none()));
         let blocks = |error: &FieldError| match error.problem {
             Problem::Required | Problem::TooLong | Problem::TooMany | Problem::TypeInvalid => true,
             Problem::Duplicate | Problem::Invalid | Problem::NotSupported | Problem::Forbidden => {
@@ -85,7 +87,7 @@ impl Writer<'_> {
             }
         };
         if errors.iter().any(blocks) {
-            if resource.model == Model::Custom {
+            if resource.schema.has_rules() {
                 errors.push(FieldError::invalid(
                     "",
                     Value::from("null"),

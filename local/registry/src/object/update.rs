@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Writer, delete::holds_others, finalizers, is_terminating, meta, text};
+use super::{Writer, delete::holds_others, finalizers, is_terminating, meta, rules, text};
 use crate::{
     catalog::{Model, Resource},
     crd,
@@ -51,6 +51,7 @@ impl Writer<'_> {
             crd::prepare(&mut new);
         }
         schema::defaults(&resource.schema, &mut new);
+        rules::complete(resource, &mut new);
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
         if new == *old {
             // Nothing changed, so nothing is written and no watcher hears of it.
@@ -108,10 +109,10 @@ impl Writer<'_> {
         let (old_uid, new_uid) = (text(old, "/metadata/uid"), text(new, "/metadata/uid"));
         if !new_uid.is_empty() && new_uid != old_uid {
             let why = format!(
-                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: \
-                 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {new_uid}, UID \
-                 in object meta: {old_uid}",
-                key.resource, key.namespace, key.name
+                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}/{}, \
+                 ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
+                 precondition: {new_uid}, UID in object meta: {old_uid}",
+                resource.group, resource.plural, key.namespace, key.name
             );
             return Err(ApiError::conflict(&resource.group_resource(), name, &why));
         }
@@ -124,7 +125,8 @@ impl Writer<'_> {
             )];
             return Err(ApiError::invalid(
                 &resource.group,
-                &resource.kind,
+                // Servers name the resource here and not the kind.
+                &resource.plural,
                 name,
                 &errors,
             ));

@@ -6,7 +6,7 @@ use super::{
     fields::{self, FieldSet, Path, display, find},
     managed::{Entry, Operation, entries, in_scope, set_entries},
 };
-use crate::{catalog::Resource, object::text, status::ApiError};
+use crate::{catalog::Resource, status::ApiError};
 
 /// One apply request.
 #[derive(Debug)]
@@ -140,10 +140,7 @@ fn take_out(before: &FieldSet, wanted: &FieldSet, others: &[Entry], merged: &mut
 
 fn refuse_managed_fields(wanted: &Value) -> Result<(), ApiError> {
     if wanted["metadata"].get("managedFields").is_some() {
-        let name = text(wanted, "/metadata/name");
-        return Err(ApiError::bad_request(format!(
-            "metadata.managedFields must be nil in the object to apply \"{name}\""
-        )));
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
 }

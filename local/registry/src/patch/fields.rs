@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{ListType, Schema, parse};
+use crate::{
+    catalog::{Model, Resource},
+    schema::{ListType, Schema, parse},
+};
 
 /// One step of a path as `managedFields` writes it: `f:name` for a field, `k:{"name":"a"}` for
 /// an item of a list with keys, `v:"a"` for an item of a set.
@@ -37,6 +40,26 @@ pub(super) struct FieldSet {
 }
 
 impl FieldSet {
+    /// The fields that an object sets, and what holds them: whoever brings an object into being
+    /// by an update owns the very existence of its parts. The parts of a kind that the server was
+    /// built with exist always.
+    pub(super) fn with_parts(resource: &Resource, object: &Value) -> Self {
+        let mut set = Self::of(&resource.schema, object);
+        let is_custom = resource.model == Model::Custom;
+        let mut parts: BTreeSet<Path> = BTreeSet::new();
+        for path in &set.paths {
+            for length in 1..path.len() {
+                parts.insert(path[..length].to_vec());
+            }
+        }
+        let root = vec!["f:metadata".to_owned()];
+        set.paths.extend(parts.into_iter().filter(|path| {
+            let in_metadata = path.starts_with(&root);
+            *path != root && (is_custom || in_metadata)
+        }));
+        set
+    }
+
     /// The fields that an object sets.
     pub(super) fn of(schema: &Schema, object: &Value) -> Self {
         let mut set = Self::default();

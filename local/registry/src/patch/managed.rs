@@ -151,7 +151,7 @@ impl Manager {
         let before = old.unwrap_or(&Value::Null);
         let mut entries = entries(before);
         let in_scope = |path: &Path| in_scope(resource, &self.subresource, path);
-        let mut fields = FieldSet::of(&resource.schema, new);
+        let mut fields = FieldSet::with_parts(resource, new);
         fields.retain(in_scope);
         let changed = fields.changed(before, new);
         for entry in &mut entries {

@@ -8,7 +8,10 @@ use json_patch::PatchOperation;
 use serde_json::Value;
 
 pub(crate) use self::{apply::Apply, managed::Manager};
-use crate::status::ApiError;
+use crate::{
+    catalog::{Model, Resource},
+    status::ApiError,
+};
 
 /// The dialect of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,12 @@ pub(crate) enum PatchKind {
     Apply,
 }
 
+/// The content type of server-side apply.
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
+
+/// The longest name of a field manager, in bytes.
+pub(crate) const MANAGER_LIMIT: usize = 128;
+
 /// Content types and what they mean.
 const KINDS: [(&str, PatchKind); 4] = [
     ("application/json-patch+json", PatchKind::Json),
@@ -28,7 +37,7 @@ const KINDS: [(&str, PatchKind); 4] = [
         "application/strategic-merge-patch+json",
         PatchKind::Strategic,
     ),
-    ("application/apply-patch+yaml", PatchKind::Apply),
+    (APPLY, PatchKind::Apply),
 ];
 
 /// Prefixes of the directives of strategic merge patches.
@@ -41,12 +50,19 @@ const DIRECTIVES: [&str; 4] = [
 
 impl PatchKind {
     /// The dialect that a content type names.
-    pub(crate) fn of(content_type: &str) -> Result<Self, ApiError> {
-        KINDS
-            .iter()
-            .find(|(name, _)| *name == content_type)
-            .map(|(_, kind)| *kind)
-            .ok_or_else(|| ApiError::unsupported_media_type(&KINDS.map(|(name, _)| name)))
+    ///
+    /// A strategic merge patch goes by the types that a server was built with, so a kind of a
+    /// definition cannot take one.
+    pub(crate) fn of(resource: &Resource, content_type: &str) -> Result<Self, ApiError> {
+        let accepted: Vec<(&str, Self)> = KINDS
+            .into_iter()
+            .filter(|(_, kind)| *kind != Self::Strategic || resource.model != Model::Custom)
+            .collect();
+        let named = accepted.iter().find(|(name, _)| *name == content_type);
+        named.map(|(_, kind)| *kind).ok_or_else(|| {
+            let names: Vec<&str> = accepted.iter().map(|(name, _)| *name).collect();
+            ApiError::unsupported_media_type(&names)
+        })
     }
 }
 
@@ -56,16 +72,17 @@ pub(crate) fn change(kind: PatchKind, body: &[u8], object: &mut Value) -> Result
         |error: serde_json::Error| ApiError::bad_request(format!("error decoding patch: {error}"));
     match kind {
         PatchKind::Json => {
-            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(not_a_patch)?;
+            let steps: Vec<Value> = serde_json::from_slice(body).map_err(not_a_patch)?;
+            // A step that is none is found where it would be taken.
+            let patch: json_patch::Patch = serde_json::from_value(Value::Array(steps))
+                .map_err(|_| ApiError::patch_failed())?;
             patch.iter().try_for_each(|step| {
                 if is_test_for_absence(step, object) {
                     return Ok(());
                 }
                 json_patch::patch(object, std::slice::from_ref(step)).map_err(|error| {
                     tracing::debug!(%error, "a JSON patch does not fit its object");
-                    ApiError::patch_failed(
-                        "the server rejected our request due to an error in our request",
-                    )
+                    ApiError::patch_failed()
                 })
             })
         }

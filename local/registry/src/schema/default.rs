@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Additional, Schema};
 
-/// Sets defaults in place. A `null` in a field that is not nullable counts as left out.
+/// Sets defaults in place. A `null` in a field that is not nullable counts as left out, and goes.
 pub(crate) fn defaults(schema: &Schema, value: &mut Value) {
     match value {
         Value::Object(object) => {
@@ -21,6 +21,7 @@ pub(crate) fn defaults(schema: &Schema, value: &mut Value) {
                     object.insert(name.clone(), default.clone());
                 }
             }
+            object.retain(|name, field| !field.is_null() || may_be_null(schema, name));
             for (name, field) in object.iter_mut() {
                 if let Some(property) = schema.properties.get(name) {
                     defaults(property, field);
@@ -43,5 +44,14 @@ pub(crate) fn defaults(schema: &Schema, value: &mut Value) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether a field may hold `null`. One that the schema does not know holds what it likes.
+fn may_be_null(schema: &Schema, name: &str) -> bool {
+    match (schema.properties.get(name), &schema.additional) {
+        (Some(property), _) => property.nullable,
+        (None, Some(Additional::Schema(entries))) => entries.nullable || entries.default.is_some(),
+        (None, Some(Additional::Any) | None) => true,
     }
 }

@@ -25,6 +25,10 @@ pub(crate) use self::{
     validate::validate,
 };
 
+/// The format of times with microseconds. Servers have it for Leases and Events and publish it as
+/// `date-time`.
+pub(crate) const MICRO_TIME: &str = "micro-time";
+
 /// A JSON schema type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -104,6 +108,19 @@ impl Schema {
             Some(Additional::Schema(schema)) => Some(schema),
             Some(Additional::Any) | None => None,
         })
+    }
+
+    /// Whether the schema has rules in CEL, here or anywhere below.
+    pub(crate) fn has_rules(&self) -> bool {
+        let entries = match &self.additional {
+            Some(Additional::Schema(entries)) => Some(entries.as_ref()),
+            Some(Additional::Any) | None => None,
+        };
+        let mut parts = self.properties.values();
+        !self.rules.is_empty()
+            || parts.any(Self::has_rules)
+            || self.items.as_deref().is_some_and(Self::has_rules)
+            || entries.is_some_and(Self::has_rules)
     }
 
     /// How the items of a list are told apart.

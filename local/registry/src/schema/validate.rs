@@ -2,8 +2,8 @@
 
 use serde_json::{Number, Value};
 
-use super::{Additional, Bound, ListType, Schema, Type};
-use crate::field_error::{FieldError, child, entry, item};
+use super::{Additional, Bound, ListType, MICRO_TIME, Schema, Type};
+use crate::field_error::{FieldError, child, item};
 
 /// Every fault of an object. Parts that equal their predecessor's are not looked at again, so
 /// that an object can still be mended after its kind became stricter.
@@ -40,7 +40,7 @@ fn node(
                 if let Some(property) = schema.properties.get(name) {
                     node(property, field, before, &child(path, name), errors);
                 } else if let Some(Additional::Schema(entries)) = &schema.additional {
-                    node(entries, field, before, &entry(path, name), errors);
+                    node(entries, field, before, &child(path, name), errors);
                 }
             }
         }
@@ -141,12 +141,23 @@ fn string(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldError>)
 fn has_format(format: &str, text: &str) -> bool {
     match format {
         "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
+        MICRO_TIME => is_micro_time(text),
         "date" => text.parse::<jiff::civil::Date>().is_ok(),
         "duration" => is_duration(text),
         "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
         _ => true,
     }
+}
+
+/// A time with exactly six digits after the point, as Leases and Events have them: servers refuse
+/// others.
+fn is_micro_time(text: &str) -> bool {
+    let digits = text.split_once('.').map(|(_, rest)| {
+        let is_digit = |character: &char| character.is_ascii_digit();
+        rest.chars().take_while(is_digit).count()
+    });
+    digits == Some(6) && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// A duration such as `90s`, `1h30m` or `1.5h`.

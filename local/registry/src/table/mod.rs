@@ -15,6 +15,10 @@ use crate::field_error::FieldError;
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
     Path(JsonPath),
+    /// A text, empty where there is none: how a server shows the kinds that it was built with.
+    Text(JsonPath),
+    /// The time since the creation.
+    Age,
     /// The creation time, spelled out.
     Created,
     /// When an Event was last seen.
@@ -51,7 +55,16 @@ impl Column {
     pub(crate) fn age() -> Self {
         Self {
             description: "CreationTimestamp is the time when this object was created.".to_owned(),
+            cell: Cell::Age,
             ..Self::path("Age", "date", ".metadata.creationTimestamp")
+        }
+    }
+
+    /// The same for a kind that a server was built with, which has a text there.
+    pub(crate) fn age_as_text() -> Self {
+        Self {
+            kind: "string".to_owned(),
+            ..Self::age()
         }
     }
 
@@ -63,7 +76,7 @@ impl Column {
             format: String::new(),
             description: String::new(),
             priority: 0,
-            cell: Cell::Path(JsonPath::parse(path).expect("the paths in this crate are valid")),
+            cell: Cell::Text(JsonPath::parse(path).expect("the paths in this crate are valid")),
         }
     }
 
@@ -97,7 +110,13 @@ impl Column {
                 name: text("name"),
                 kind,
                 format: text("format"),
-                description: text("description"),
+                description: match text("description") {
+                    none if none.is_empty() => format!(
+                        "Custom resource definition column (in JSONPath format): {}",
+                        text("jsonPath")
+                    ),
+                    some => some,
+                },
                 priority: column["priority"].as_i64().unwrap_or_default(),
                 cell: Cell::Path(path),
             }),
@@ -117,6 +136,13 @@ impl Column {
     fn value(&self, object: &Value, now: Timestamp) -> Value {
         match &self.cell {
             Cell::Path(path) => self.typed(&path.find(object), now),
+            Cell::Text(path) => {
+                let first = path.find(object).first().map(|value| plain(value));
+                Value::from(first.unwrap_or_default())
+            }
+            Cell::Age => object["metadata"]["creationTimestamp"]
+                .as_str()
+                .map_or(Value::from("<unknown>"), |text| since(text, now)),
             Cell::Created => object["metadata"]["creationTimestamp"].clone(),
             Cell::LastSeen => first_time(
                 object,
@@ -128,7 +154,7 @@ impl Column {
                 .pointer("/series/count")
                 .or(object.get("count"))
                 .and_then(Value::as_i64)
-                .map_or(Value::from("1"), |count| Value::from(count.to_string())),
+                .map_or(Value::from(1), Value::from),
             Cell::Involved => {
                 let involved = &object["involvedObject"];
                 let kind = involved["kind"].as_str().unwrap_or_default().to_lowercase();
@@ -207,7 +233,7 @@ pub(crate) fn table(
                 .map(|column| column.value(stored, now))
                 .collect();
             match include {
-                IncludeObject::None => json!({"cells": cells}),
+                IncludeObject::None => json!({"cells": cells, "object": null}),
                 IncludeObject::Metadata => json!({"cells": cells, "object": metadata_of(served)}),
                 IncludeObject::Object => json!({"cells": cells, "object": served}),
             }
@@ -215,12 +241,12 @@ pub(crate) fn table(
         .collect();
     let mut table = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {},
                            "rows": rows});
-    let header: Vec<Value> = if with_header {
+    // In a watch the columns come once; then there is null in their place.
+    table["columnDefinitions"] = if with_header {
         columns.iter().map(Column::definition).collect()
     } else {
-        Vec::new()
+        Value::Null
     };
-    table["columnDefinitions"] = Value::Array(header);
     table
 }
 

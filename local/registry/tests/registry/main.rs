@@ -1,19 +1,14 @@
-//! The registry from outside: requests in, responses out, and unmodified clients.
+//! The registry from outside: what is its own (faults, time, restarts), and unmodified clients.
+//! What any API server must do is asked in `bluegreen-conformance`.
 
 #![expect(
     clippy::unwrap_used,
     reason = "functions that tests share may panic as the tests themselves may"
 )]
 
-mod apply;
 mod controller;
 mod definitions;
-mod discovery;
-mod events;
 mod faults;
-mod objects;
-mod patches;
-mod reads;
 mod restart;
 mod server;
 mod support;

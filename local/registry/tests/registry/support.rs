@@ -160,12 +160,6 @@ impl Events {
             text(&event["object"]["metadata"]["name"]),
         )
     }
-
-    #[track_caller]
-    pub(crate) fn nothing_now(&mut self) {
-        let next = futures::FutureExt::now_or_never(self.body.frame());
-        assert!(next.is_none(), "an unexpected event");
-    }
 }
 
 pub(crate) fn definition() -> Value {

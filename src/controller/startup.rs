@@ -74,7 +74,9 @@ pub(super) async fn definition(api: &Api<Cached>, scope: &str, server: &str, sta
                 return;
             }
             Err(error) => match error.status() {
-                Some(status) if status.is_not_found() => {
+                // A real server answers for a group that it does not know in plain text, so there
+                // is a code and no reason.
+                Some(status) if status.code == 404 => {
                     standing.no_trouble();
                     if standing.enters(Stage::Undefined) {
                         info!("{}", Stage::Undefined.text());

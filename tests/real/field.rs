@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -25,6 +26,8 @@ use kube::{Api, Client, api::PostParams};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     process::Child,
     time::{Instant, sleep},
 };
@@ -198,6 +201,46 @@ impl Field {
         }
     }
 
+    /// Makes an object beside the release that no version understands. The definition refuses it,
+    /// so it is another one for a moment, as an old one would be.
+    pub(crate) async fn break_one(&self, cluster: &Cluster) {
+        let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client().await);
+        let name = "bluegreenreleases.bluegreen.dev";
+        let was = definitions.get(name).await.unwrap();
+        let mut loose = was.clone();
+        let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        for version in &mut loose.spec.versions {
+            version.schema = serde_json::from_value(json!({ "openAPIV3Schema": schema })).unwrap();
+        }
+        let parameters = PostParams::default();
+        let loose = definitions
+            .replace(name, &parameters, &loose)
+            .await
+            .unwrap();
+        let mut broken = manifest(&self.namespace, NEW_VERSION);
+        broken["metadata"]["name"] = json!("broken");
+        broken["spec"] = json!({ "version": 7 });
+        let file = cluster.folder().join("broken.json");
+        std::fs::write(&file, broken.to_string()).unwrap();
+        let create = [
+            "create",
+            "--validate=false",
+            "-f",
+            &file.display().to_string(),
+        ];
+        // The server takes a moment to know the new definition.
+        let began = Instant::now();
+        while !super::tools::run(&mut cluster.kubectl(&create)).await.ok {
+            assert!(began.elapsed() < RELEASED, "it is never taken");
+        }
+        let mut strict = was;
+        strict.metadata.resource_version = loose.metadata.resource_version;
+        definitions
+            .replace(name, &parameters, &strict)
+            .await
+            .unwrap();
+    }
+
     /// What the status says; nothing, while the server cannot be asked.
     pub(crate) async fn status(&self) -> Option<BlueGreenReleaseStatus> {
         self.releases.get(NAME).await.ok()?.status
@@ -296,6 +339,21 @@ impl Controller {
     /// Waits for its end.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
+    }
+
+    /// What it says of its readiness; nothing, while it does not listen.
+    pub(crate) async fn readiness(&self) -> String {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await else {
+            return String::new();
+        };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await;
+        if asked.is_ok() {
+            // A connection that breaks has said nothing, too.
+            let _ = stream.read_to_string(&mut answer).await;
+        }
+        let body = answer.split_once("\r\n\r\n");
+        body.map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
     /// What it has written.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Real,
-    field::{Controller, Field, LOOK, NEW_VERSION, define},
+    field::{Field, LOOK, NEW_VERSION, define},
     report::{Side, Suite},
     servers::Cluster,
 };
@@ -127,9 +127,29 @@ impl Outcome {
                 .map(|Incident { after, fate, .. }| format!("{fate:?} after {after} changes"))
                 .join(", "),
             took: began.elapsed(),
-            result: result.map_err(|panic| super::report::words(panic.as_ref()).to_owned()),
+            result: result.map_err(|panic| {
+                let words = super::report::words(panic.as_ref());
+                format!("{words}\n{}", logs(real, &namespace(seed)))
+            }),
         }
     }
+}
+
+fn namespace(seed: u64) -> String {
+    format!("release-{seed}")
+}
+
+/// What the controllers of a namespace have written.
+fn logs(real: &Real, namespace: &str) -> String {
+    let mut logs = String::new();
+    for entry in std::fs::read_dir(real.folder.path()).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&format!("{namespace}-")) {
+            let log = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            logs.push_str(&format!("{name}:\n{log}\n"));
+        }
+    }
+    logs
 }
 
 async fn release(
@@ -139,7 +159,7 @@ async fn release(
     slot: u8,
     incidents: [Incident; 2],
 ) -> Vec<Duration> {
-    let namespace = format!("release-{seed}");
+    let namespace = namespace(seed);
     let field = Field::build(cluster, &namespace, seed, slot).await;
     let leases: Api<Lease> = Api::namespaced(cluster.client().await, &namespace);
     let kubeconfig = cluster.admin();
@@ -180,14 +200,10 @@ async fn release(
     field.until_released(NEW_VERSION).await;
     for controller in &mut controllers {
         let status = controller.end(Signal::TERM).await;
-        assert!(status.success(), "{status}: {}", controller.log());
+        assert!(status.success(), "{status}");
     }
-    let logs = || {
-        let logs = controllers.iter().map(Controller::log);
-        logs.collect::<Vec<_>>().join("\n")
-    };
     let doubled = field.doubled();
-    assert!(doubled.is_empty(), "{doubled:#?}\n{}", logs());
+    assert!(doubled.is_empty(), "{doubled:#?}");
     assert_eq!(field.changes().len(), CHANGES, "{:#?}", field.changes());
     field.close().await;
     handovers

@@ -7,9 +7,11 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod controller;
 mod field;
 mod helm;
 mod leaders;
+mod proxy;
 mod report;
 mod servers;
 mod tools;
@@ -31,12 +33,13 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers", "helm", "leaders"];
+const SUITES: &[&str] = &["servers", "helm", "controller", "leaders"];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
         "helm" => helm::suite(real, suite).await,
+        "controller" => controller::suite(real, suite).await,
         "leaders" => leaders::suite(real, suite).await,
         _ => suite.real_failed(
             "its name",

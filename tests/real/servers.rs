@@ -128,21 +128,33 @@ impl Cluster {
         &self.folder
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A kubeconfig file for whoever has the token.
     pub(crate) fn kubeconfig(&self, name: &str, token: &str) -> PathBuf {
+        self.kubeconfig_at(name, token, self.port)
+    }
+
+    /// The same, for the server behind another port.
+    pub(crate) fn kubeconfig_at(&self, name: &str, token: &str, port: u16) -> PathBuf {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "real",
             "clusters": [{ "name": "real", "cluster": {
-                "server": self.url(),
+                "server": format!("https://127.0.0.1:{port}"),
                 "certificate-authority": self.certificate(),
             }}],
             "users": [{ "name": name, "user": { "token": token } }],
             "contexts": [{ "name": "real", "context": { "cluster": "real", "user": name } }],
         });
         let file = self.folder.join(format!("{name}.kubeconfig"));
-        fs::write(&file, config.to_string()).unwrap();
+        // Others read it at this moment, so it is there as a whole or not at all.
+        let new = self.folder.join(format!("{name}.{}.new", free_port()));
+        fs::write(&new, config.to_string()).unwrap();
+        fs::rename(&new, &file).unwrap();
         file
     }
 
@@ -185,6 +197,13 @@ impl Cluster {
         tools::run(&mut self.kubectl(&["create", "namespace", name]))
             .await
             .good();
+    }
+
+    /// A token of a service account, as a pod is given it.
+    pub(crate) async fn token(&self, namespace: &str, account: &str) -> String {
+        let create = ["create", "token", account, "-n", namespace];
+        let token = tools::run(&mut self.kubectl(&create)).await.good();
+        token.trim().to_owned()
     }
 
     /// What the API server was asked since it started, from its audit log: one value for each

@@ -15,6 +15,7 @@ pub mod crd;
 mod fleet;
 mod policy;
 mod release;
+mod request;
 mod status;
 mod target;
 mod time;
@@ -26,9 +27,12 @@ pub use fleet::{
 };
 pub use policy::{
     Adopt, Aws, Drain, DrainTimeoutPolicy, FailurePolicy, Health, HttpProbe, InFlight,
-    MaxUnavailable, Rollout, Settle, Stop,
+    MaxUnavailable, Promotion, PromotionMode, Rollout, Settle, Stop,
 };
 pub use release::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION};
+pub use request::{
+    LastRequest, NotARequest, REQUEST_ANNOTATION, REQUEST_TEXT_MOST, Request, RequestOutcome, Verb,
+};
 pub use status::{
     BlueGreenReleaseStatus, Color, Course, Direction, HistoryEntry, Hold, Intent, Next, Outcome,
     Percentiles, Phase, Recommendation, Revision, StepKind, Timings,

@@ -286,13 +286,35 @@ impl Default for Stop {
     }
 }
 
+/// Whether a person decides that the new version takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Promotion {
+    /// Who decides. Default: `Auto`.
+    pub mode: PromotionMode,
+}
+
+/// Who decides that the new version takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+pub enum PromotionMode {
+    /// Nobody: the old targets are withdrawn as soon as all new ones are past their health gate.
+    #[default]
+    Auto,
+    /// A person. Once all new targets are past their health gate, both versions serve until
+    /// somebody asks for it with the annotation `bluegreen.dev/request: promote N`, where N is
+    /// `status.revision`; only then is the first old target withdrawn. No deadline counts while it
+    /// waits. Not with one port.
+    Manual,
+}
+
 /// What happens when a release fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The old version is put back: first every old target that still runs is registered again.
     #[default]
     Rollback,
-    /// Everything is left as it is, and a person decides.
+    /// Everything is left as it is, and a person decides: to change the spec, or to ask for `retry`
+    /// or `abort` with the annotation `bluegreen.dev/request`.
     Hold,
 }
 

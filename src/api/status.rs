@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Duration, StopCommand, TargetStatus, Time};
+use super::{Command, Duration, LastRequest, StopCommand, TargetStatus, Time};
 
 /// What the controller knows and intends.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
@@ -49,10 +49,15 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<Course>,
 
-    /// The generation of the spec whose release failed and was rolled back. It is not tried again
-    /// until the spec changes.
+    /// The generation of the spec whose release failed or was aborted, and was rolled back. It is
+    /// not tried again until the spec changes, or somebody asks for `retry`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_generation: Option<i64>,
+
+    /// The last request that a person made with the annotation `bluegreen.dev/request`, and what
+    /// became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<LastRequest>,
 
     /// The record of every target: one for each revision, instance and port.
     #[serde(default)]
@@ -96,6 +101,9 @@ pub enum Phase {
     Starting,
     /// New targets are registered and become healthy.
     Registering,
+    /// The new targets are healthy beside the old ones, and `spec.promotion.mode` is `Manual`:
+    /// somebody has to ask for `promote`.
+    AwaitingPromotion,
     /// Old targets drain.
     Draining,
     /// Drained processes are kept alive for `retain`.
@@ -110,7 +118,7 @@ pub enum Phase {
     RolledBack,
     /// A person must act; the message says what for.
     Stalled,
-    /// `spec.paused` is true.
+    /// `spec.paused` is true, or somebody asked for a pause.
     Paused,
     /// The object is being deleted.
     Deleting,
@@ -125,6 +133,7 @@ impl Phase {
             Self::Preflight => "Preflight",
             Self::Starting => "Starting",
             Self::Registering => "Registering",
+            Self::AwaitingPromotion => "AwaitingPromotion",
             Self::Draining => "Draining",
             Self::Retaining => "Retaining",
             Self::Stopping => "Stopping",
@@ -195,6 +204,27 @@ pub struct Course {
     /// Why it rolls back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+
+    /// Since when it is paused, where somebody asked for that. It ends with the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Time>,
+
+    /// When the old targets were given up for the new ones: by a person, or, with
+    /// `spec.promotion.mode: Auto`, when the first of them was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_at: Option<Time>,
+
+    /// When somebody asked to try it again: deadlines count from then at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_at: Option<Time>,
+
+    /// Since when it waits for a person: paused, or for a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Time>,
+
+    /// How long it has waited for people before that. `rollout.deadline` does not count it.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub idle: Duration,
 
     /// Why nothing more is done until a person acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -361,7 +391,8 @@ pub enum Outcome {
     Promoted,
     /// It failed and the version before it was put back.
     RolledBack,
-    /// A person set the version before it again, and it was put back.
+    /// A person asked to abort it, set the version before it again, or deleted the release, and
+    /// the version before it was put back.
     Aborted,
     /// A person set yet another version, and the version before it was put back first.
     Superseded,

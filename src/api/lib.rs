@@ -3,6 +3,8 @@
 //! The doc comments here are user documentation: they become the CRD's descriptions, which
 //! `kubectl explain` prints. The files under `crds/` are generated from these types.
 //!
+//! Every type refuses a field or a word that it does not know: see `unknown.rs`.
+//!
 //! Nothing in here decides anything or talks to anybody.
 
 #![allow(
@@ -20,6 +22,8 @@ mod status;
 mod target;
 mod time;
 mod traffic;
+#[cfg(test)]
+mod unknown;
 
 pub use conditions::{Reason, set_condition};
 pub use fleet::{

@@ -39,7 +39,7 @@ pub const FINALIZER: &str = "bluegreen.dev/release";
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "The time since it was created"),
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name is at most 63 characters long; give a shorter name"),
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.retain) || !self.retain.matches('[1-9]') || !has(self.fleet.hosts) || self.fleet.hosts.ports.size() == 2").message("retain needs two ports: with one port the old process must stop before the new one starts"),
     validation = Rule::new("!has(self.promotion) || !has(self.promotion.mode) || self.promotion.mode != 'Manual' || !has(self.fleet.hosts) || self.fleet.hosts.ports.size() == 2").message("promotion.mode Manual needs two ports: with one port the old process must stop before the new one starts, so there is no moment at which both wait"),

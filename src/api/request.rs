@@ -25,7 +25,7 @@ pub const REQUEST_TEXT_MOST: usize = 128;
 /// that waits for a promotion. The same text is taken once, whether the annotation stays or is
 /// removed and comes back: to ask for the same again, add a word, as in `retry 7 again`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LastRequest {
     /// The request as it was written; the first 128 bytes of it.
     pub text: String,

@@ -12,7 +12,7 @@ use super::{Command, Duration, LastRequest, StopCommand, TargetStatus, Time};
 
 /// What the controller knows and intends.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlueGreenReleaseStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ pub enum Color {
 
 /// One version being, or having been, rolled out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Revision {
     /// Its number: 1, 2, 3. 0 is what was there before the first release.
     pub revision: u64,
@@ -183,7 +183,7 @@ pub struct Revision {
 
 /// Which way a release goes. Once it rolls back it never turns forward again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Course {
     /// Forward, or back.
     pub direction: Direction,
@@ -251,7 +251,7 @@ pub enum Direction {
 
 /// Why nothing more is done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hold {
     /// Since when.
     pub since: Time,
@@ -263,7 +263,7 @@ pub struct Hold {
 
 /// An effect, written down before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Intent {
     /// Derived from the object's UID, the revision, the step and its ordinal.
     pub id: String,
@@ -312,7 +312,7 @@ impl StepKind {
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Next {
     /// When it is true, or has failed, at the latest.
     pub at: Time,
@@ -322,7 +322,7 @@ pub struct Next {
 
 /// How long drains and stops took.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Timings {
     /// From deregistration to the first quiet reading: never less than settle. Only where a probe
     /// tells.
@@ -344,7 +344,7 @@ pub struct Timings {
 
 /// The median and the 99th percentile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Percentiles {
     /// Half took no longer.
     pub p50: Duration,
@@ -354,7 +354,7 @@ pub struct Percentiles {
 
 /// Settings that fit what was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recommendation {
     /// For the target group's `deregistration_delay.timeout_seconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -366,7 +366,7 @@ pub struct Recommendation {
 
 /// An ended release.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HistoryEntry {
     /// Its revision.
     pub revision: u64,

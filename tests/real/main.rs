@@ -7,8 +7,10 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod conformance;
 mod field;
 mod helm;
+mod kubectl;
 mod leaders;
 mod report;
 mod servers;
@@ -31,11 +33,13 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers", "helm", "leaders"];
+const SUITES: &[&str] = &["servers", "conformance", "kubectl", "helm", "leaders"];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "conformance" => conformance::suite(real, suite).await,
+        "kubectl" => kubectl::suite(real, suite).await,
         "helm" => helm::suite(real, suite).await,
         "leaders" => leaders::suite(real, suite).await,
         _ => suite.real_failed(

@@ -22,8 +22,10 @@ pub enum Reason {
     RolledBack,
     /// The release is being deleted.
     Deleting,
-    /// `spec.paused` is true.
+    /// `spec.paused` is true, or somebody asked for a pause.
     Paused,
+    /// The new version is healthy beside the old one, and somebody has to say that it goes on.
+    AwaitingPromotion,
     /// AWS could not be read or asked; it is tried again.
     CloudUnavailable,
     /// AWS refused for lack of a permission.
@@ -62,13 +64,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
         Self::RolledBack,
         Self::Deleting,
         Self::Paused,
+        Self::AwaitingPromotion,
         Self::CloudUnavailable,
         Self::AccessDenied,
         Self::TargetGroupNotFound,
@@ -98,6 +101,7 @@ impl Reason {
             Self::RolledBack => "RolledBack",
             Self::Deleting => "Deleting",
             Self::Paused => "Paused",
+            Self::AwaitingPromotion => "AwaitingPromotion",
             Self::CloudUnavailable => "CloudUnavailable",
             Self::AccessDenied => "AccessDenied",
             Self::TargetGroupNotFound => "TargetGroupNotFound",
@@ -128,6 +132,7 @@ impl Reason {
             | Self::RolledBack
             | Self::Deleting
             | Self::Paused
+            | Self::AwaitingPromotion
             | Self::CloudUnavailable
             | Self::TargetsHealthy
             | Self::TargetUnhealthy

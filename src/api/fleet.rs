@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the targets of a revision come from. Exactly one kind is given.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("has(self.hosts) != has(self.existing)").message("give exactly one kind of fleet: hosts or existing"),
 )]
@@ -26,7 +26,7 @@ pub struct Fleet {
 /// EC2 instances that stay; the application's process on them is replaced through AWS Systems
 /// Manager.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hosts {
     /// Which instances. All that match must be running, and reachable by Systems Manager.
     pub selector: InstanceSelector,
@@ -52,7 +52,7 @@ pub struct Hosts {
 
 /// An SSM document and its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Command {
     /// The document's name or ARN. It must be idempotent, since a command whose answer was lost
     /// is sent again. `BlueGreen-StartUnit` starts a systemd unit.
@@ -69,7 +69,7 @@ pub struct Command {
 
 /// How an application is stopped. Exactly one of the two is given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("has(self.unit) != has(self.command)").message("give exactly one way to stop: unit or command"),
 )]
@@ -92,7 +92,7 @@ pub struct StopCommand {
 
 /// EC2 instances that others create.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Existing {
     /// Which instances, of all versions.
     pub selector: InstanceSelector,
@@ -131,7 +131,7 @@ pub enum ExistingTermination {
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema,
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self == oldSelf").message("selector cannot be changed; create a new release for other instances"))]
 pub struct InstanceSelector {
     /// Tags that an instance must carry, all of them with these values. 1 to 10.

@@ -3,6 +3,8 @@
 //! The doc comments here are user documentation: they become the CRD's descriptions, which
 //! `kubectl explain` prints. The files under `crds/` are generated from these types.
 //!
+//! Every type refuses a field or a word that it does not know: see `unknown.rs`.
+//!
 //! Nothing in here decides anything or talks to anybody.
 
 #![allow(
@@ -15,10 +17,13 @@ pub mod crd;
 mod fleet;
 mod policy;
 mod release;
+mod request;
 mod status;
 mod target;
 mod time;
 mod traffic;
+#[cfg(test)]
+mod unknown;
 
 pub use conditions::{Reason, set_condition};
 pub use fleet::{
@@ -26,9 +31,12 @@ pub use fleet::{
 };
 pub use policy::{
     Adopt, Aws, Drain, DrainTimeoutPolicy, FailurePolicy, Health, HttpProbe, InFlight,
-    MaxUnavailable, Rollout, Settle, Stop,
+    MaxUnavailable, Promotion, PromotionMode, Rollout, Settle, Stop,
 };
 pub use release::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION};
+pub use request::{
+    LastRequest, NotARequest, REQUEST_ANNOTATION, REQUEST_TEXT_MOST, Request, RequestOutcome, Verb,
+};
 pub use status::{
     BlueGreenReleaseStatus, Color, Course, Direction, HistoryEntry, Hold, Intent, Next, Outcome,
     Percentiles, Phase, Recommendation, Revision, StepKind, Timings,

@@ -10,7 +10,7 @@ use super::Duration;
 
 /// How far and how long a release may go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Rollout {
     /// How many hosts may be out of service at a time when the application is recreated in place:
     /// a count (`1`) or a share of the hosts (`25%`, rounded down, at least one). At least one
@@ -115,7 +115,7 @@ impl JsonSchema for MaxUnavailable {
 
 /// When a new target counts as healthy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Health {
     /// How many observations in a row must find the target healthy in every target group.
     /// A load balancer calls a new target healthy after a single success. Default: 3.
@@ -142,7 +142,7 @@ impl Default for Health {
 
 /// When an old target counts as drained.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.earlyFinish) || !self.earlyFinish || has(self.inFlight)").message("earlyFinish needs inFlight: without a probe nobody can say that nothing is in flight"),
 )]
@@ -218,7 +218,7 @@ impl JsonSchema for Settle {
 
 /// The application's own word on what is in flight.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InFlight {
     /// Ask over HTTP.
     pub http: HttpProbe,
@@ -235,7 +235,7 @@ fn ten_seconds() -> Duration {
 
 /// An HTTP endpoint of the application, asked on the instance's private address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpProbe {
     /// The port; the target's own port by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,7 +272,7 @@ pub enum DrainTimeoutPolicy {
 
 /// How an application is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Stop {
     /// The time between SIGTERM and SIGKILL. Default: 30s.
     pub grace_period: Duration,
@@ -286,19 +286,41 @@ impl Default for Stop {
     }
 }
 
+/// Whether a person decides that the new version takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Promotion {
+    /// Who decides. Default: `Auto`.
+    pub mode: PromotionMode,
+}
+
+/// Who decides that the new version takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+pub enum PromotionMode {
+    /// Nobody: the old targets are withdrawn as soon as all new ones are past their health gate.
+    #[default]
+    Auto,
+    /// A person. Once all new targets are past their health gate, both versions serve until
+    /// somebody asks for it with the annotation `bluegreen.dev/request: promote N`, where N is
+    /// `status.revision`; only then is the first old target withdrawn. No deadline counts while it
+    /// waits. Not with one port.
+    Manual,
+}
+
 /// What happens when a release fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The old version is put back: first every old target that still runs is registered again.
     #[default]
     Rollback,
-    /// Everything is left as it is, and a person decides.
+    /// Everything is left as it is, and a person decides: to change the spec, or to ask for `retry`
+    /// or `abort` with the annotation `bluegreen.dev/request`.
     Hold,
 }
 
 /// What is known of the application from before the first release.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Adopt {
     /// The version that is live when the release is first seen. With it, the first release can be
     /// rolled back; where it equals `version`, nothing is done.
@@ -310,7 +332,7 @@ pub struct Adopt {
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize, Serialize, JsonSchema,
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aws {
     /// The region. Default: the controller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

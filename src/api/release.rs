@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adopt, Aws, BlueGreenReleaseStatus, Drain, Duration, FailurePolicy, Fleet, Health, Rollout,
-    Stop, Traffic,
+    Adopt, Aws, BlueGreenReleaseStatus, Drain, Duration, FailurePolicy, Fleet, Health, Promotion,
+    Rollout, Stop, Traffic,
 };
 
 /// The API group.
@@ -39,9 +39,10 @@ pub const FINALIZER: &str = "bluegreen.dev/release";
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "The time since it was created"),
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name is at most 63 characters long; give a shorter name"),
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.retain) || !self.retain.matches('[1-9]') || !has(self.fleet.hosts) || self.fleet.hosts.ports.size() == 2").message("retain needs two ports: with one port the old process must stop before the new one starts"),
+    validation = Rule::new("!has(self.promotion) || !has(self.promotion.mode) || self.promotion.mode != 'Manual' || !has(self.fleet.hosts) || self.fleet.hosts.ports.size() == 2").message("promotion.mode Manual needs two ports: with one port the old process must stop before the new one starts, so there is no moment at which both wait"),
     validation = Rule::new("has(self.fleet.hosts) == has(oldSelf.fleet.hosts)").message("fleet cannot be changed to another kind; create a new release"),
 )]
 pub struct BlueGreenReleaseSpec {
@@ -54,7 +55,8 @@ pub struct BlueGreenReleaseSpec {
     pub version: String,
 
     /// While true, no new step is begun. What was begun goes on: a draining target drains, a
-    /// stopping process stops. Default: false.
+    /// stopping process stops. To pause one release only, without a change of the spec, ask for
+    /// `pause` with the annotation `bluegreen.dev/request`. Default: false.
     #[serde(default)]
     pub paused: bool,
 
@@ -80,6 +82,10 @@ pub struct BlueGreenReleaseSpec {
     /// How an application is stopped.
     #[serde(default)]
     pub stop: Stop,
+
+    /// Whether a person decides that the new version takes over.
+    #[serde(default)]
+    pub promotion: Promotion,
 
     /// How long the old processes are kept alive after the last of them was deregistered, so that
     /// a release can be undone at once. Not with one port. Default: 0s.

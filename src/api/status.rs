@@ -8,11 +8,11 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Duration, StopCommand, TargetStatus, Time};
+use super::{Command, Duration, LastRequest, StopCommand, TargetStatus, Time};
 
 /// What the controller knows and intends.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BlueGreenReleaseStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,10 +49,15 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<Course>,
 
-    /// The generation of the spec whose release failed and was rolled back. It is not tried again
-    /// until the spec changes.
+    /// The generation of the spec whose release failed or was aborted, and was rolled back. It is
+    /// not tried again until the spec changes, or somebody asks for `retry`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_generation: Option<i64>,
+
+    /// The last request that a person made with the annotation `bluegreen.dev/request`, and what
+    /// became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<LastRequest>,
 
     /// The record of every target: one for each revision, instance and port.
     #[serde(default)]
@@ -96,6 +101,9 @@ pub enum Phase {
     Starting,
     /// New targets are registered and become healthy.
     Registering,
+    /// The new targets are healthy beside the old ones, and `spec.promotion.mode` is `Manual`:
+    /// somebody has to ask for `promote`.
+    AwaitingPromotion,
     /// Old targets drain.
     Draining,
     /// Drained processes are kept alive for `retain`.
@@ -110,7 +118,7 @@ pub enum Phase {
     RolledBack,
     /// A person must act; the message says what for.
     Stalled,
-    /// `spec.paused` is true.
+    /// `spec.paused` is true, or somebody asked for a pause.
     Paused,
     /// The object is being deleted.
     Deleting,
@@ -125,6 +133,7 @@ impl Phase {
             Self::Preflight => "Preflight",
             Self::Starting => "Starting",
             Self::Registering => "Registering",
+            Self::AwaitingPromotion => "AwaitingPromotion",
             Self::Draining => "Draining",
             Self::Retaining => "Retaining",
             Self::Stopping => "Stopping",
@@ -151,7 +160,7 @@ pub enum Color {
 
 /// One version being, or having been, rolled out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Revision {
     /// Its number: 1, 2, 3. 0 is what was there before the first release.
     pub revision: u64,
@@ -174,7 +183,7 @@ pub struct Revision {
 
 /// Which way a release goes. Once it rolls back it never turns forward again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Course {
     /// Forward, or back.
     pub direction: Direction,
@@ -195,6 +204,27 @@ pub struct Course {
     /// Why it rolls back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+
+    /// Since when it is paused, where somebody asked for that. It ends with the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Time>,
+
+    /// When the old targets were given up for the new ones: by a person, or, with
+    /// `spec.promotion.mode: Auto`, when the first of them was withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_at: Option<Time>,
+
+    /// When somebody asked to try it again: deadlines count from then at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_at: Option<Time>,
+
+    /// Since when it waits for a person: paused, or for a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Time>,
+
+    /// How long it has waited for people before that. `rollout.deadline` does not count it.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub idle: Duration,
 
     /// Why nothing more is done until a person acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,7 +251,7 @@ pub enum Direction {
 
 /// Why nothing more is done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hold {
     /// Since when.
     pub since: Time,
@@ -233,7 +263,7 @@ pub struct Hold {
 
 /// An effect, written down before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Intent {
     /// Derived from the object's UID, the revision, the step and its ordinal.
     pub id: String,
@@ -282,7 +312,7 @@ impl StepKind {
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Next {
     /// When it is true, or has failed, at the latest.
     pub at: Time,
@@ -292,7 +322,7 @@ pub struct Next {
 
 /// How long drains and stops took.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Timings {
     /// From deregistration to the first quiet reading: never less than settle. Only where a probe
     /// tells.
@@ -314,7 +344,7 @@ pub struct Timings {
 
 /// The median and the 99th percentile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Percentiles {
     /// Half took no longer.
     pub p50: Duration,
@@ -324,7 +354,7 @@ pub struct Percentiles {
 
 /// Settings that fit what was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recommendation {
     /// For the target group's `deregistration_delay.timeout_seconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -336,7 +366,7 @@ pub struct Recommendation {
 
 /// An ended release.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HistoryEntry {
     /// Its revision.
     pub revision: u64,
@@ -361,7 +391,8 @@ pub enum Outcome {
     Promoted,
     /// It failed and the version before it was put back.
     RolledBack,
-    /// A person set the version before it again, and it was put back.
+    /// A person asked to abort it, set the version before it again, or deleted the release, and
+    /// the version before it was put back.
     Aborted,
     /// A person set yet another version, and the version before it was put back first.
     Superseded,

@@ -8,7 +8,7 @@ use super::{Color, Duration, StepKind, Time};
 
 /// The record of one target: what was proven of it, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetStatus {
     /// The revision that it belongs to.
     pub revision: u64,
@@ -57,7 +57,7 @@ pub struct TargetStatus {
 
 /// The command that last concerned a process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Process {
     /// The operation id, which is in the SSM command's comment.
     pub operation: String,
@@ -74,7 +74,7 @@ pub struct Process {
 
 /// A registration in one target group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registration {
     /// The target group's name.
     pub group: String,
@@ -92,7 +92,7 @@ pub struct Registration {
 
 /// Healthy observations in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HealthProgress {
     /// The first of the row.
     pub since: Time,
@@ -104,7 +104,7 @@ pub struct HealthProgress {
 
 /// What was seen of a drain in one target group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupDrain {
     /// The target group's name.
     pub group: String,
@@ -125,7 +125,7 @@ pub struct GroupDrain {
 
 /// Readings of the probe that were quiet, in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Quiet {
     /// The first of the row.
     pub since: Time,
@@ -135,7 +135,7 @@ pub struct Quiet {
 
 /// What was proven of a target, in the order of its life.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Steps {
     /// Every target group lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +159,7 @@ pub struct Steps {
 
 /// Every target group lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registered {
     /// The first reading in which all of them did.
     pub at: Time,
@@ -167,7 +167,7 @@ pub struct Registered {
 
 /// It passed the health gate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Healthy {
     /// When it passed.
     pub at: Time,
@@ -178,7 +178,7 @@ pub struct Healthy {
 
 /// It was deregistered from every target group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deregistered {
     /// The first reading in which no group sent to it any more.
     pub at: Time,
@@ -188,7 +188,7 @@ pub struct Deregistered {
 
 /// Nothing is in flight on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drained {
     /// When it was proven.
     pub at: Time,
@@ -222,7 +222,7 @@ pub enum DrainProof {
 
 /// The drain was not proven in time, and the policy is to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Unproven {
     /// When it was given up.
     pub at: Time,
@@ -232,7 +232,7 @@ pub struct Unproven {
 
 /// Its process has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Terminated {
     /// When that was known.
     pub at: Time,

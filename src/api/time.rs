@@ -56,6 +56,12 @@ impl Duration {
         self.milliseconds as f64 / 1000.0
     }
 
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.milliseconds == 0
+    }
+
     /// The longer of the two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How traffic reaches the application. Exactly one kind is given.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Traffic {
     /// Blue and green share target groups: green targets are registered, then blue targets are
     /// deregistered.
@@ -14,7 +14,7 @@ pub struct Traffic {
 
 /// Traffic that is moved by registering and deregistering targets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegistrationTraffic {
     /// The target groups, 1 to 10. Every target of the application is registered in all of them,
     /// and counts as drained only when it is drained in all of them. They must exist, be of
@@ -31,7 +31,7 @@ pub struct RegistrationTraffic {
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, KubeSchema,
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetGroupRef {
     /// The ARN, as in
     /// `arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/0123456789abcdef`.

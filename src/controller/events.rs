@@ -6,7 +6,10 @@
 
 use std::fmt::Display;
 
-use crate::api::{BlueGreenReleaseStatus, HistoryEntry, Outcome, Phase, StopHow, TargetStatus};
+use crate::api::{
+    BlueGreenReleaseStatus, HistoryEntry, LastRequest, Outcome, Phase, RequestOutcome, StopHow,
+    TargetStatus,
+};
 
 /// How many targets a note lists by name. A note may have 1 kB.
 const LISTED: usize = 10;
@@ -40,6 +43,7 @@ pub struct Notice {
 #[must_use]
 pub fn notices(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Vec<Notice> {
     let mut notices = Vec::new();
+    notices.extend(answered(old, new));
     notices.extend(phase(old, new));
     notices.extend(stalled(old, new));
     notices.extend(targets(old, new));
@@ -57,6 +61,22 @@ pub(super) fn not_understood(generation: i64, error: &impl Display) -> Notice {
     )
 }
 
+/// What became of a request by a person. The request is the action, so that the next one is not
+/// taken for a repetition.
+fn answered(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
+    let answer = new.last_request.as_ref()?;
+    if old.last_request.as_ref() == Some(answer) {
+        return None;
+    }
+    let (severity, reason) = match answer.outcome {
+        RequestOutcome::Accepted => (Severity::Normal, "RequestAccepted"),
+        RequestOutcome::Refused => (Severity::Warning, "RequestRefused"),
+    };
+    let LastRequest { text, message, .. } = answer;
+    let note = format!("`{text}`: {message}");
+    Some(notice(severity, reason, text.clone(), note))
+}
+
 fn phase(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
     if old.phase == new.phase {
         return None;
@@ -65,6 +85,7 @@ fn phase(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<N
         Phase::RollingBack | Phase::RolledBack => Severity::Warning,
         Phase::Starting
         | Phase::Registering
+        | Phase::AwaitingPromotion
         | Phase::Draining
         | Phase::Retaining
         | Phase::Stopping
@@ -75,6 +96,8 @@ fn phase(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<N
         Phase::Pending | Phase::Preflight | Phase::Stalled => return None,
     };
     let note = match &new.green {
+        // It says what a person may do.
+        Some(_) if new.phase == Phase::AwaitingPromotion => new.message.clone(),
         Some(green) => format!(
             "revision {}, version {}",
             green.revision,

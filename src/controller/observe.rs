@@ -15,7 +15,10 @@ use super::{
     error::{Error, call},
 };
 use crate::{
-    api::{BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, TargetGroupRef, Time},
+    api::{
+        BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, REQUEST_ANNOTATION, TargetGroupRef,
+        Time,
+    },
     cloud::{self, Cloud, TargetGroupArn},
     plan::{
         CommandState, Failure, FailureKind, Group, Instance, Observation, ProbeReading, Reading,
@@ -105,6 +108,7 @@ fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
         spec: object.spec.clone(),
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
         deleting: object.metadata.deletion_timestamp.is_some(),
+        request: object.annotations().get(REQUEST_ANNOTATION).cloned(),
     })
 }
 

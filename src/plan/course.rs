@@ -10,6 +10,7 @@ use super::{
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight, Problem},
+    promotion,
     record::commands,
     roles::{Manner, Role, doomed, living, serving},
     world::World,
@@ -28,23 +29,55 @@ pub(super) fn choose(
     let Some(course) = &mut status.course else {
         return consider_beginning(pass, world, status);
     };
-    if pass.spec().paused {
-        // Time that a person takes is not the release's.
-        course.progress_at = pass.now;
-    }
     let let_go = course
         .hold
         .as_ref()
         .is_some_and(|hold| pass.release.deleting || hold.generation != pass.release.generation);
     if let_go {
-        course.hold = None;
-        course.progress_at = pass.now;
+        try_again(pass, course);
     }
-    match course.direction {
+    let direction = course.direction;
+    leave_time_to_people(pass, world, status);
+    match direction {
         Direction::Forward => go_forward(pass, world, status),
         Direction::Back => go_back(pass, world, status),
     }
     Preflight::Ready
+}
+
+/// Whether no new step is begun, because the spec or a request says so.
+pub(super) fn paused(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    let by_request = status
+        .course
+        .as_ref()
+        .is_some_and(|course| course.paused_at.is_some());
+    (pass.spec().paused || by_request) && !pass.release.deleting
+}
+
+/// Ends a hold, and gives everything its time anew.
+pub(super) fn try_again(pass: &Pass<'_>, course: &mut Course) {
+    course.hold = None;
+    course.progress_at = pass.now;
+    course.retried_at = Some(pass.now);
+    course.idle = Duration::ZERO;
+}
+
+/// The time that a person takes is not the release's: no deadline counts it.
+fn leave_time_to_people(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
+    let paused = paused(pass, status);
+    let idle = paused || promotion::awaited(pass, world, status);
+    let Some(course) = &mut status.course else {
+        return;
+    };
+    if paused {
+        course.progress_at = pass.now;
+    }
+    if idle {
+        course.idle_since.get_or_insert(pass.now);
+    } else if let Some(since) = course.idle_since.take() {
+        course.idle = course.idle + pass.now.since(since);
+        course.progress_at = pass.now;
+    }
 }
 
 /// AWS cannot be read.
@@ -114,17 +147,27 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
     }
     status.green = Some(green);
     status.failed_generation = None;
-    status.course = Some(Course {
-        direction: Direction::Forward,
+    status.course = Some(towards(Direction::Forward, pass));
+}
+
+/// A course that begins now.
+fn towards(direction: Direction, pass: &Pass<'_>) -> Course {
+    Course {
+        direction,
         since: pass.now,
         generation: pass.release.generation,
         progress_at: pass.now,
         outcome: None,
         because: None,
+        paused_at: None,
+        promoted_at: None,
+        retried_at: None,
+        idle_since: None,
+        idle: Duration::ZERO,
         hold: None,
         blind_since: None,
         sight_since: None,
-    });
+    }
 }
 
 fn go_forward(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
@@ -160,7 +203,17 @@ fn go_back(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStat
         .and_then(|course| course.outcome)
         .unwrap_or(Outcome::RolledBack);
     let because = course.and_then(|course| course.because.clone());
-    if outcome == Outcome::RolledBack {
+    let green = status
+        .green
+        .as_ref()
+        .and_then(|green| green.version.as_ref());
+    let again = match outcome {
+        Outcome::RolledBack => true,
+        // The spec still asks for what a person has asked to abort.
+        Outcome::Aborted => green == Some(&pass.spec().version),
+        Outcome::Promoted | Outcome::Superseded => false,
+    };
+    if again {
         status.failed_generation = course.map(|course| course.generation);
     }
     end(pass, status, outcome, because);
@@ -179,7 +232,8 @@ fn recalled(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<(Outcome
     if pass.release.deleting {
         let arrived_all = living(status, Role::Keep).all(arrived);
         let any = living(status, Role::Keep).next().is_some();
-        let finish = committed || (any && arrived_all);
+        let in_service = any && arrived_all && !promotion::unsaid(pass, status);
+        let finish = committed || in_service;
         return (!finish).then(|| (Outcome::Aborted, "the release is being deleted".to_owned()));
     }
     if wanted == green {
@@ -195,7 +249,7 @@ fn recalled(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<(Outcome
 
 /// Whether the version before can be put back: everything of it still runs, or is known well
 /// enough to be started again.
-fn can_go_back(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
+pub(super) fn can_go_back(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
     let Some(blue) = &status.blue else {
         return false;
     };
@@ -208,22 +262,20 @@ fn can_go_back(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
             .all(|target| !doomed(target) && target.steps.terminated.is_none())
 }
 
-fn turn_back(
+pub(super) fn turn_back(
     pass: &Pass<'_>,
     status: &mut BlueGreenReleaseStatus,
     outcome: Outcome,
     because: String,
 ) {
+    // A pause by request is about the release, whichever way it goes.
+    let paused_at = status.course.as_ref().and_then(|course| course.paused_at);
     status.course = Some(Course {
-        direction: Direction::Back,
-        since: pass.now,
-        generation: pass.release.generation,
-        progress_at: pass.now,
         outcome: Some(outcome),
         because: Some(because),
-        hold: None,
-        blind_since: None,
-        sight_since: None,
+        paused_at,
+        idle_since: paused_at.map(|_| pass.now),
+        ..towards(Direction::Back, pass)
     });
 }
 
@@ -288,7 +340,7 @@ fn end(
 
 /// Why the release has failed, if it has.
 fn failed(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
-    if status.course.as_ref()?.hold.is_some() || pass.spec().paused {
+    if status.course.as_ref()?.hold.is_some() || paused(pass, status) {
         return None;
     }
     start_failed(pass, status)
@@ -317,9 +369,14 @@ pub(super) fn trouble_on_the_way_back(
 const REFUSED: [i32; 2] = [30, 31];
 
 fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
     living(status, Role::Keep).find_map(|target| {
         let process = target.process.as_ref()?;
         if process.step != StepKind::Start || process.running_at.is_some() {
+            return None;
+        }
+        // Somebody asked to try again since: it is sent anew.
+        if retried_at.is_some_and(|at| process.sent_at < at) {
             return None;
         }
         let Some(Reading::Known(CommandState::Sent(sent))) =
@@ -366,9 +423,16 @@ pub(super) fn turns_back_at(
         && pass.spec().on_failure == FailurePolicy::Rollback
         && can_go_back(pass, status)
         && !planned(pass.spec(), world, status).iter().all(here);
-    let rollout = &pass.spec().rollout;
-    let total = status.green.as_ref()?.started_at + rollout.deadline;
-    would.then(|| total.min(course.progress_at + rollout.step_deadline))
+    let total = deadline(pass, status)?;
+    would.then(|| total.min(course.progress_at + pass.spec().rollout.step_deadline))
+}
+
+/// When the whole release must be over.
+fn deadline(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Time> {
+    let course = status.course.as_ref()?;
+    let began = status.green.as_ref()?.started_at;
+    let began = course.retried_at.map_or(began, |at| at.max(began));
+    Some(began + pass.spec().rollout.deadline + course.idle)
 }
 
 /// When a target must have become healthy.
@@ -377,12 +441,13 @@ pub(super) fn health_deadline(
     target: &TargetStatus,
     timeout: Duration,
 ) -> Option<Time> {
-    let sight = status.course.as_ref().and_then(|course| course.sight_since);
+    let course = status.course.as_ref();
+    let anew = course.and_then(|course| course.sight_since.max(course.retried_at));
     let started = target.process.as_ref().map(|process| process.requested_at);
     let requested = target.registrations.iter().filter_map(|r| r.requested_at);
     // A target that is put back has a process that was started long ago.
     let asked = requested.max().or(started);
-    asked.map(|at| sight.map_or(at, |sight| sight.max(at)) + timeout)
+    asked.map(|at| anew.map_or(at, |anew| anew.max(at)) + timeout)
 }
 
 /// Blue is withdrawn but alive, and what came in does not hold: better to put blue back now.
@@ -391,7 +456,9 @@ fn lost_health(
     world: &World<'_>,
     status: &BlueGreenReleaseStatus,
 ) -> Option<String> {
-    if manner(pass.spec()) == Manner::InPlace {
+    let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
+    let lately = retried_at.is_some_and(|at| pass.now < at + pass.spec().health.timeout);
+    if manner(pass.spec()) == Manner::InPlace || lately {
         return None;
     }
     let withdrawn =
@@ -416,9 +483,8 @@ fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus)
         return None;
     }
     let course = status.course.as_ref()?;
-    let green = status.green.as_ref()?;
     let rollout = &pass.spec().rollout;
-    if pass.now > green.started_at + rollout.deadline {
+    if pass.now > deadline(pass, status)? {
         return Some(format!(
             "it was not finished within rollout.deadline ({})",
             rollout.deadline

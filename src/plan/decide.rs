@@ -5,7 +5,7 @@ use super::{
     invariants,
     pass::Pass,
     preflight::{self, Preflight},
-    record,
+    promotion, record, requests,
     roles::doomed,
     waits,
     world::{World, id_of},
@@ -46,6 +46,7 @@ pub fn decide(
 
     course::regain_sight(&pass, &mut status);
     record::record(&pass, &world, &mut status);
+    requests::answer(&pass, &mut status);
     let preflight = course::choose(&pass, &world, &mut status);
     let (step, look_at) = if status.course.is_some() {
         on_its_way(&pass, &world, &mut status)
@@ -72,9 +73,10 @@ fn on_its_way(
 ) -> (Option<Step>, Time) {
     let impossible = preflight::groups(world);
     let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
-    let paused = pass.spec().paused && !pass.release.deleting;
-    let step = if held || paused || impossible.is_some() {
+    let step = if impossible.is_some() {
         None
+    } else if held || course::paused(pass, status) {
+        converge::finish(pass, world, status)
     } else {
         converge::next(pass, world, status)
     };
@@ -83,7 +85,8 @@ fn on_its_way(
         .or_else(|| preflight::on_the_way(pass, world, status))
         .or_else(|| course::trouble_on_the_way_back(pass, status));
     let waits = waits::waits(pass, world, status);
-    let look_at = explain::on_its_way(pass, status, &waits, step.is_some(), problem);
+    let awaited = promotion::awaited(pass, world, status);
+    let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);
     (step, look_at)
 }
 

@@ -12,7 +12,7 @@ use super::{
     waits::{Wait, What},
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Direction, Duration, Next, Phase, Reason, Time, set_condition,
+    BlueGreenReleaseStatus, Direction, Duration, Next, Outcome, Phase, Reason, Time, set_condition,
 };
 
 /// What a pass comes to, in words and in time.
@@ -86,10 +86,17 @@ pub(super) fn at_rest(
         let because = last
             .and_then(|entry| entry.reason.clone())
             .unwrap_or_default();
+        let ended = match last.map(|entry| entry.outcome) {
+            Some(Outcome::Aborted) => "aborted",
+            Some(Outcome::RolledBack | Outcome::Promoted | Outcome::Superseded) | None => {
+                "rolled back"
+            }
+        };
         let message = format!(
-            "version {} was rolled back: {because}; version {} is live; change the spec to try again",
+            "version {} was {ended}: {because}; version {} is live; change the spec, or ask for `retry {}`, to try again",
             spec.version,
             live.as_deref().unwrap_or("unknown"),
+            status.revision,
         );
         plain(
             Phase::RolledBack,
@@ -135,6 +142,7 @@ pub(super) fn on_its_way(
     pass: &Pass<'_>,
     status: &mut BlueGreenReleaseStatus,
     waits: &[Wait],
+    awaited: bool,
     acted: bool,
     problem: Option<Problem>,
 ) -> Time {
@@ -161,19 +169,25 @@ pub(super) fn on_its_way(
             at: wait.until,
             because: doing,
         }),
-        look_at: look_at(pass, status, waits, acted),
+        look_at: look_at(pass, status, waits, awaited, acted),
     };
     if let Some(hold) = course.hold {
         account.phase = Phase::Stalled;
         account.reason = Reason::HeldAfterFailure;
         account.message = format!(
-            "the release failed: {}; everything is left as it is; change spec.version, or the spec to go on",
-            hold.because
+            "the release failed: {}; everything is left as it is; to go on, change the spec or ask for `retry {n}`; to put the old version back, ask for `abort {n}`",
+            hold.because,
+            n = status.revision,
         );
-    } else if pass.spec().paused && !pass.release.deleting {
+    } else if super::course::paused(pass, status) {
         account.phase = Phase::Paused;
         account.reason = Reason::Paused;
-        account.message = format!("paused: spec.paused is true; {}", account.message);
+        account.message = format!("paused: {}; {}", paused_by(pass, status), account.message);
+    } else if awaited {
+        account.phase = Phase::AwaitingPromotion;
+        account.reason = Reason::AwaitingPromotion;
+        account.message = promotable(pass, status);
+        account.next = None;
     } else if let Some(problem) = problem {
         if problem.reason.stalls() {
             account.phase = Phase::Stalled;
@@ -182,6 +196,37 @@ pub(super) fn on_its_way(
         account.message = problem.message;
     }
     write(pass, status, account)
+}
+
+/// Who has paused the release, and how that ends.
+fn paused_by(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> String {
+    let by_request = status
+        .course
+        .as_ref()
+        .is_some_and(|course| course.paused_at.is_some());
+    let resume = format!(
+        "`pause` was asked for, and `resume {}` ends it",
+        status.revision
+    );
+    match (pass.spec().paused, by_request) {
+        (true, true) => format!("spec.paused is true, and {resume}"),
+        (true, false) => "spec.paused is true".to_owned(),
+        (false, _) => resume,
+    }
+}
+
+/// What a release that waits for a promotion says.
+fn promotable(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> String {
+    let old = status
+        .blue
+        .as_ref()
+        .and_then(|blue| blue.version.as_deref());
+    format!(
+        "version {} is healthy beside version {}, and both serve; ask for `promote {n}` to withdraw the old one, or for `abort {n}` to go back, with the annotation bluegreen.dev/request",
+        pass.spec().version,
+        old.unwrap_or("unknown"),
+        n = status.revision,
+    )
 }
 
 fn phase_of(waits: &[Wait]) -> Phase {
@@ -228,12 +273,18 @@ fn doing(status: &BlueGreenReleaseStatus, waits: &[Wait], first: Option<Wait>) -
     }
 }
 
-fn look_at(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, waits: &[Wait], acted: bool) -> Time {
+fn look_at(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    waits: &[Wait],
+    awaited: bool,
+    acted: bool,
+) -> Time {
     if acted {
         return pass.now;
     }
     let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
-    if held || pass.spec().paused {
+    if held || awaited || super::course::paused(pass, status) {
         return pass.now + LOOK_STALLED;
     }
     let step_deadline = status.course.as_ref().map(|course| {

@@ -8,7 +8,8 @@
 //! `tests/model` walks this function exhaustively.
 //!
 //! Read `decide.rs` first, which is the outline: record what was seen (`record.rs`, `drain.rs`),
-//! choose the course (`course.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
+//! answer a person's request
+//! (`requests.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
 mod conditions;
@@ -23,8 +24,10 @@ pub mod observation;
 mod pass;
 mod planned;
 mod preflight;
+mod promotion;
 mod record;
 pub mod release;
+mod requests;
 mod roles;
 pub mod step;
 mod timings;

@@ -15,4 +15,6 @@ pub struct Release {
     pub finalizer: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// What a person asks for in the annotation `bluegreen.dev/request`, as it was written.
+    pub request: Option<String>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, RequestOutcome, TargetStatus, Time};
 
 use super::{
     scenario::{Scenario, TICK},
@@ -25,6 +25,7 @@ pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
 fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time)) {
     if let Some(course) = &mut status.course {
         f(&mut course.progress_at);
+        course.retried_at.as_mut().map(&mut *f);
     }
     for target in &mut status.targets {
         if let Some(process) = &mut target.process {
@@ -65,6 +66,9 @@ pub(super) fn canonical(
     if let Some(course) = &mut status.course {
         let limit = scenario.spec.rollout.step_deadline + TICK;
         old(&mut course.progress_at, limit);
+        if let Some(at) = &mut course.retried_at {
+            old(at, limit.max(scenario.spec.health.timeout + TICK));
+        }
     }
     number_operations(status, world);
     status
@@ -83,6 +87,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
         green,
         course,
         failed_generation: _,
+        last_request,
         targets: _,
         intent,
         fence: _,
@@ -97,6 +102,11 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
     *intent = None;
     *next = None;
     *timings = None;
+    if let Some(last) = last_request {
+        last.at = NOW;
+        last.outcome = RequestOutcome::Accepted;
+        last.message.clear();
+    }
     history.clear();
     for revision in [blue, green].into_iter().flatten() {
         revision.started_at = NOW;
@@ -104,6 +114,10 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
     if let Some(course) = course {
         course.since = NOW;
         course.because = None;
+        course.paused_at = course.paused_at.map(|_| NOW);
+        course.promoted_at = course.promoted_at.map(|_| NOW);
+        course.idle_since = course.idle_since.map(|_| NOW);
+        course.idle = Duration::ZERO;
         if let Some(hold) = &mut course.hold {
             hold.since = NOW;
             hold.because.clear();

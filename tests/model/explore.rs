@@ -13,10 +13,10 @@ use bluegreen_plan::{
 };
 
 use super::{
-    canon,
-    how::{Fault, How},
+    canon, graph,
+    how::{Ask, Fault, How},
     interned::{Interned, hash},
-    laws,
+    laws, people,
     scenario::{Budget, Scenario, version},
     states::Notes,
     world::{Event, Harm, NOW, World},
@@ -61,6 +61,8 @@ struct Meta {
     deleting: bool,
     /// How many effects have failed in a row, as far as the process still holds back for it.
     failures: u8,
+    /// What a person asks for, until it is answered.
+    asked: Option<Ask>,
 }
 
 /// A state but for the faults that may still happen. Status and world are numbers of interned
@@ -117,6 +119,8 @@ struct Walk<'a> {
     after: HashMap<Key, Rc<[(How, Key)]>>,
     /// Transitions without a fault.
     edges: Vec<(u32, u32)>,
+    /// Those of them in which a person lets the release go on.
+    helped: Vec<(u32, u32)>,
     ends: Vec<u32>,
     ended: HashSet<Key>,
     /// Whether an end was seen in which the first version that was asked for is live.
@@ -165,6 +169,7 @@ impl<'a> Walk<'a> {
             known: HashMap::new(),
             after: HashMap::new(),
             edges: Vec::new(),
+            helped: Vec::new(),
             ends: Vec::new(),
             ended: HashSet::new(),
             promoted: false,
@@ -199,6 +204,7 @@ impl Walk<'_> {
             finalizer: false,
             deleting: false,
             failures: 0,
+            asked: None,
         };
         let world = World::begin(self.scenario);
         let begin = self.key((BlueGreenReleaseStatus::default(), world, meta));
@@ -217,8 +223,16 @@ impl Walk<'_> {
         if !self.promoted {
             return Some("the release is never promoted, whatever happens".to_owned());
         }
-        self.stuck()
-            .map(|index| format!("no end can be reached from here\n{}", self.story(index)))
+        if let Some(index) = self.stuck() {
+            return Some(format!(
+                "L1: no end can be reached from here\n{}",
+                self.story(index)
+            ));
+        }
+        self.left_half_done().map(|index| {
+            let story = self.story(index);
+            format!("L1: a stop that was intended is not finished while it is paused\n{story}")
+        })
     }
 
     fn release(&self, meta: Meta) -> Release {
@@ -230,14 +244,17 @@ impl Walk<'_> {
             spec,
             finalizer: meta.finalizer,
             deleting: meta.deleting,
+            request: meta.asked.map(Ask::text),
         }
     }
 
     /// The number of a state.
-    fn key(&mut self, (mut status, mut world, meta): State) -> Key {
+    fn key(&mut self, (mut status, mut world, mut meta): State) -> Key {
         canon::canonical(self.scenario, &mut status, &mut world);
+        people::forget_what_is_answered(&mut status, &mut meta.asked);
         let status_hash = hash(&(
             (status.revision, status.fence, status.failed_generation),
+            &status.last_request,
             (&status.blue, &status.green, &status.course, &status.targets),
         ));
         let world_hash = hash(&world);
@@ -268,8 +285,18 @@ impl Walk<'_> {
             });
             index
         });
-        if !how.fault() && from != u32::MAX && from != to {
-            self.edges.push((from, to));
+        if how.fault() || from == u32::MAX || from == to {
+            return;
+        }
+        match how {
+            How::Helped(_) => self.helped.push((from, to)),
+            How::Begin
+            | How::Pass { .. }
+            | How::Happen(_)
+            | How::Others(_)
+            | How::SpecChange(_)
+            | How::Delete
+            | How::Asked(_) => self.edges.push((from, to)),
         }
     }
 
@@ -304,7 +331,12 @@ impl Walk<'_> {
         if self.notes.is_some() {
             let carried = after.iter().filter(|(how, _)| match how {
                 How::Begin | How::Pass { .. } => false,
-                How::Happen(_) | How::Others(_) | How::SpecChange(_) | How::Delete => true,
+                How::Happen(_)
+                | How::Others(_)
+                | How::SpecChange(_)
+                | How::Delete
+                | How::Asked(_)
+                | How::Helped(_) => true,
             });
             self.carried.extend(carried.map(|(_, to)| (from, *to)));
         }
@@ -337,6 +369,7 @@ impl Walk<'_> {
         }
         self.change_spec(&state, &mut after);
         self.meddle(&state, &mut after);
+        self.ask(&state, &mut after);
         Ok(after)
     }
 
@@ -448,6 +481,20 @@ impl Walk<'_> {
         }
     }
 
+    fn ask(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+        if meta.deleting {
+            return;
+        }
+        for (how, ask) in people::asks(self.scenario, status, meta.asked) {
+            let meta = Meta {
+                asked: Some(ask),
+                ..*meta
+            };
+            let key = self.key((status.clone(), world.clone(), meta));
+            after.push((how, key));
+        }
+    }
+
     fn change_spec(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
         // Two changes at most: the budget says so, and generations stay small.
         if meta.deleting || meta.generation > self.scenario.budget.spec_change {
@@ -474,29 +521,34 @@ impl Walk<'_> {
         }
     }
 
-    /// A state from which no end can be reached when faults stop.
+    /// A state from which no end can be reached when faults stop and people let it go on.
     fn stuck(&self) -> Option<u32> {
-        let mut into: Vec<Vec<u32>> = vec![Vec::new(); self.nodes.len()];
-        for (from, to) in &self.edges {
-            into[*to as usize].push(*from);
-        }
-        let mut safe = vec![false; self.nodes.len()];
-        let mut open = self.ends.clone();
-        for end in &open {
-            safe[*end as usize] = true;
-        }
-        while let Some(index) = open.pop() {
-            for from in &into[index as usize] {
-                if !safe[*from as usize] {
-                    safe[*from as usize] = true;
-                    open.push(*from);
-                }
-            }
-        }
-        // The deepest tells most.
-        safe.iter()
-            .rposition(|safe| !safe)
-            .map(|index| u32::try_from(index).expect("fewer than 2^32 states"))
+        self.cannot_reach(self.ends.clone(), self.edges.iter().chain(&self.helped))
+    }
+
+    /// A state in which a release is paused, and a stop that was intended cannot be finished
+    /// without a person.
+    fn left_half_done(&self) -> Option<u32> {
+        let half_done = |node: &Node| {
+            let status = &self.statuses.values[node.key.status as usize];
+            let course = status.course.as_ref();
+            course.is_some_and(|course| course.paused_at.is_some())
+                && status.targets.iter().any(laws::stopping)
+        };
+        let others = self.nodes.iter().enumerate();
+        let others = others.filter(|(_, node)| !half_done(node));
+        let goals = others.map(|(index, _)| u32::try_from(index).expect("fewer than 2^32 states"));
+        self.cannot_reach(goals.collect(), self.edges.iter())
+    }
+
+    /// A state from which none of the goals can be reached: of several the deepest, which tells
+    /// most.
+    fn cannot_reach<'e>(
+        &self,
+        goals: Vec<u32>,
+        edges: impl Iterator<Item = &'e (u32, u32)>,
+    ) -> Option<u32> {
+        graph::cannot_reach(self.nodes.len(), goals, edges)
     }
 
     /// How a state was reached.
@@ -511,7 +563,7 @@ impl Walk<'_> {
                 "{:>3} {:?}\n      {}",
                 node.depth,
                 node.how,
-                tell(world)
+                graph::tell(world)
             ));
             index = node.from;
         }
@@ -527,23 +579,4 @@ impl Walk<'_> {
         ));
         lines.join("\n")
     }
-}
-
-/// A world in one line.
-fn tell(world: &World) -> String {
-    let slots: Vec<String> = (0..world.slots.len())
-        .map(|index| {
-            let slot = &world.slots[index];
-            format!(
-                "{}: v{:?} {:?}{}{}",
-                world.target(index),
-                slot.process,
-                slot.regs,
-                if slot.in_flight { " in-flight" } else { "" },
-                if slot.lingering > 0 { " lingering" } else { "" },
-            )
-        })
-        .collect();
-    let open = world.commands.iter().filter(|sent| !sent.done).count();
-    format!("{} | {open} commands on their way", slots.join(" | "))
 }

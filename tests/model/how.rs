@@ -1,5 +1,7 @@
 //! The steps of the walk, and what each costs of the budget of faults.
 
+use bluegreen_api::Verb;
+
 use super::{
     scenario::Budget,
     world::{Deed, Event},
@@ -18,6 +20,24 @@ pub(super) enum How {
     Others(Deed),
     SpecChange(u8),
     Delete,
+    /// A person asks for something.
+    Asked(Ask),
+    /// A person lets a release go on that waits for it.
+    Helped(Verb),
+}
+
+/// What a person asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Ask {
+    pub(super) verb: Verb,
+    pub(super) revision: u8,
+}
+
+impl Ask {
+    /// As it stands in the annotation.
+    pub(super) fn text(self) -> String {
+        format!("{} {}", self.verb, self.revision)
+    }
 }
 
 /// What went wrong in a pass.
@@ -32,13 +52,14 @@ impl How {
     /// Whether it is one of the faults that the budget counts.
     pub(super) fn fault(self) -> bool {
         match self {
-            Self::Begin | Self::Happen(_) => false,
+            Self::Begin | Self::Happen(_) | Self::Helped(_) => false,
             Self::Pass { stale, fault } => stale || fault.is_some(),
             // Whoever took the tags off puts them back in the end.
             Self::Others(Deed::Retag(_)) => false,
             Self::Others(Deed::Untag(_) | Deed::Register(..))
             | Self::SpecChange(_)
-            | Self::Delete => true,
+            | Self::Delete
+            | Self::Asked(_) => true,
         }
     }
 
@@ -49,7 +70,8 @@ impl How {
             Some(())
         };
         match self {
-            Self::Begin | Self::Happen(_) | Self::Others(Deed::Retag(_)) => {}
+            Self::Begin | Self::Happen(_) | Self::Helped(_) | Self::Others(Deed::Retag(_)) => {}
+            Self::Asked(_) => pay(&mut budget.asks)?,
             Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
             Self::Pass { stale, fault } => {
                 if stale {

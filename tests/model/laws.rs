@@ -1,6 +1,6 @@
 //! What must hold, and what an end is.
 
-use bluegreen_api::BlueGreenReleaseStatus;
+use bluegreen_api::{BlueGreenReleaseStatus, StepKind, TargetStatus};
 use bluegreen_plan::{
     Decision, Observation, Release,
     invariants::{self, AtRest, Decided, Invariant, TruePort},
@@ -46,6 +46,16 @@ pub(super) fn ended(release: &Release, status: &BlueGreenReleaseStatus, world: &
         || status.failed_generation == Some(release.generation)
         || nobody_runs(release, world);
     status.course.is_none() && done && world.commands.iter().all(|sent| sent.done)
+}
+
+/// Whether a target's stop was intended and has not ended.
+pub(super) fn stopping(target: &TargetStatus) -> bool {
+    let process = target.process.as_ref();
+    let stop = process.is_some_and(|process| match process.step {
+        StepKind::Stop | StepKind::Terminate => true,
+        StepKind::Start | StepKind::Register | StepKind::Deregister => false,
+    });
+    stop && target.steps.terminated.is_none()
 }
 
 /// Whether the first version that was asked for is live, without another having been asked for.

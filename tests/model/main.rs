@@ -4,17 +4,21 @@
 //! `explore.rs` walks every state breadth first, with a budget of two of each fault, and then
 //! asks from which states an end can be reached; `laws.rs` says what must hold;
 //! `mutants/` holds planners that are broken on purpose, each of which must be caught;
+//! `asked.rs` follows single releases through what people ask for, with the words that they read;
 //! `states.rs` writes down what targets and releases went through.
 //!
 //! The function that is called is the product's own `plan::decide`: nothing of it is repeated
 //! here. What the walk proves, it proves for fleets as small as these.
 
+mod asked;
 mod canon;
 mod explore;
+mod graph;
 mod how;
 mod interned;
 mod laws;
 mod mutants;
+mod people;
 mod scenario;
 mod states;
 mod world;
@@ -65,12 +69,18 @@ fn early_finish_holds() {
 }
 
 #[test]
+fn what_people_ask_for_is_survived() {
+    holds(&scenario::asked(1, scenario::in_place()));
+    holds(&scenario::asked(2, scenario::side_by_side()));
+}
+
+#[test]
 fn every_mutant_is_caught() {
     for mutants::Mutant {
         name,
         planner,
         scenario,
-    } in mutants::all()
+    } in mutants::all().into_iter().chain(mutants::people())
     {
         let report = explore(&scenario, planner);
         let violation = report.violation.as_deref();
@@ -122,6 +132,8 @@ static SMALL: LazyLock<Vec<(&'static str, Report, Notes)>> = LazyLock::new(|| {
         scenario::small(scenario::early_finish()),
         scenario::gated(),
         scenario::several(),
+        scenario::promoted(),
+        scenario::held(),
     ];
     let walks = scenarios.iter().map(|scenario| {
         let (report, notes) = explore_noting(scenario, bluegreen_plan::decide);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bluegreen_api::{
     Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, Duration, Existing, ExistingTermination,
     FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector, MaxUnavailable,
-    RegistrationTraffic, Rollout, Settle, Stop, StopCommand, TargetGroupRef, Traffic,
+    Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop, StopCommand,
+    TargetGroupRef, Traffic,
 };
 
 /// One unit of the model's time. It equals the planner's fence, so that a reading is stale by
@@ -22,6 +23,8 @@ pub(super) struct Budget {
     pub(super) spec_change: u8,
     /// What others do to the fleet and to its target groups.
     pub(super) others: u8,
+    /// What people ask for.
+    pub(super) asks: u8,
 }
 
 impl Budget {
@@ -33,6 +36,7 @@ impl Budget {
             stale_read: count,
             spec_change: count,
             others: 0,
+            asks: 0,
         }
     }
 
@@ -44,6 +48,7 @@ impl Budget {
             && self.stale_read >= other.stale_read
             && self.spec_change >= other.spec_change
             && self.others >= other.others
+            && self.asks >= other.asks
     }
 }
 
@@ -104,6 +109,7 @@ fn spec(fleet: Fleet, groups: usize) -> BlueGreenReleaseSpec {
             ..Drain::default()
         },
         stop: Stop::default(),
+        promotion: Promotion::default(),
         retain: Duration::ZERO,
         on_failure: FailurePolicy::Rollback,
         history: 1,
@@ -255,6 +261,41 @@ pub(super) fn gated() -> Scenario {
     };
     scenario.spec.health.stable_for = TICK;
     scenario.spec.retain = TICK.times(5);
+    scenario
+}
+
+/// A fleet with one crash before an effect, and requests by people.
+pub(super) fn asked(asks: u8, scenario: Scenario) -> Scenario {
+    Scenario {
+        budget: Budget {
+            crash_before: 1,
+            asks,
+            ..Budget::of_each(0)
+        },
+        ..scenario
+    }
+}
+
+/// One host with two ports, and a person who decides that the new version takes over. The spec may
+/// change, the release may be deleted, and people may ask for something else besides.
+pub(super) fn promoted() -> Scenario {
+    let mut scenario = Scenario {
+        name: "promoted by a person",
+        may_delete: true,
+        ..asked(1, side_by_side())
+    };
+    scenario.budget.spec_change = 1;
+    scenario.spec.promotion.mode = PromotionMode::Manual;
+    scenario
+}
+
+/// One host with two ports that is left as it is when its release fails, until a person asks.
+pub(super) fn held() -> Scenario {
+    let mut scenario = Scenario {
+        name: "held when it fails",
+        ..asked(2, side_by_side())
+    };
+    scenario.spec.on_failure = FailurePolicy::Hold;
     scenario
 }
 

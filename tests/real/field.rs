@@ -131,6 +131,17 @@ pub(crate) async fn define(cluster: &Cluster) {
     super::tools::run(&mut cluster.kubectl(&wait)).await.good();
 }
 
+/// Where a controller works.
+pub(crate) enum Place {
+    /// In the field's namespace, where its lease is too.
+    Here,
+    /// In all namespaces, with its lease in this one.
+    Everywhere {
+        /// The lease's namespace.
+        lease: String,
+    },
+}
+
 /// A field: its release has a namespace of its own.
 pub(crate) struct Field {
     pub(crate) world: World,
@@ -163,6 +174,16 @@ impl Field {
 
     /// Starts a controller for this field alone. `who` is its name in the lease and in the ledger.
     pub(crate) fn controller(&self, real: &Real, kubeconfig: &Path, who: &str) -> Controller {
+        self.controller_at(real, kubeconfig, who, &Place::Here)
+    }
+
+    pub(crate) fn controller_at(
+        &self,
+        real: &Real,
+        kubeconfig: &Path,
+        who: &str,
+        place: &Place,
+    ) -> Controller {
         let port = free_port();
         let region = self.world.cloud.config().region.clone();
         let mut program = command(&real.tools.controller);
@@ -176,11 +197,14 @@ impl Field {
             .open(&log)
             .unwrap();
         program
+            .args(match place {
+                Place::Here => vec![
+                    format!("--namespace={}", self.namespace),
+                    format!("--lease-namespace={}", self.namespace),
+                ],
+                Place::Everywhere { lease } => vec![format!("--lease-namespace={lease}")],
+            })
             .args([
-                "--namespace",
-                &self.namespace,
-                "--lease-namespace",
-                &self.namespace,
                 "--lease-duration=10s",
                 &format!("--listen=127.0.0.1:{port}"),
                 &format!("--region={region}"),

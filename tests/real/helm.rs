@@ -9,6 +9,8 @@ mod rendered;
 mod rights;
 mod today;
 
+pub(crate) use installed::{DEFINITION, NAMESPACE, RELEASE, apply, established};
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

@@ -7,11 +7,14 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod conformance;
 mod controller;
 mod field;
 mod helm;
+mod kubectl;
 mod leaders;
 mod proxy;
+mod rbac;
 mod report;
 mod servers;
 mod tools;
@@ -33,12 +36,23 @@ struct Real {
 }
 
 /// Every suite, in the order in which they run.
-const SUITES: &[&str] = &["servers", "helm", "controller", "leaders"];
+const SUITES: &[&str] = &[
+    "servers",
+    "conformance",
+    "kubectl",
+    "helm",
+    "controller",
+    "rbac",
+    "leaders",
+];
 
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "conformance" => conformance::suite(real, suite).await,
+        "kubectl" => kubectl::suite(real, suite).await,
         "helm" => helm::suite(real, suite).await,
+        "rbac" => rbac::suite(real, suite).await,
         "controller" => controller::suite(real, suite).await,
         "leaders" => leaders::suite(real, suite).await,
         _ => suite.real_failed(

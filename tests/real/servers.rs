@@ -114,6 +114,11 @@ impl Cluster {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// Where etcd listens.
+    pub(crate) fn etcd(&self) -> String {
+        format!("http://127.0.0.1:{}", self.etcd_port)
+    }
+
     pub(crate) fn admin_token(&self) -> &'static str {
         ADMIN
     }

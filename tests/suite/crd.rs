@@ -170,6 +170,36 @@ fn every_rule_refuses_its_bad_input() {
 }
 
 #[test]
+fn a_promotion_by_a_person_is_for_those_where_both_versions_live_at_once() {
+    let manual = |object: &mut Value| object["spec"]["promotion"] = json!({ "mode": "Manual" });
+    assert_eq!(refusals(&with(manual), None), Vec::<String>::new());
+    let others = with(|object| {
+        manual(object);
+        object["spec"]["fleet"] = existing();
+        object["spec"]["retain"] = json!("0s");
+    });
+    assert_eq!(refusals(&others, None), Vec::<String>::new());
+    let in_place = with(|object| {
+        manual(object);
+        object["spec"]["fleet"]["hosts"]["ports"] = json!([8080]);
+        object["spec"]["retain"] = json!("0s");
+    });
+    let [message] = refusals(&in_place, None).try_into().unwrap();
+    assert!(
+        message.starts_with("promotion.mode Manual needs two ports"),
+        "{message}"
+    );
+    for promotion in [json!({}), json!({ "mode": "Auto" })] {
+        let automatic = with(|object| {
+            object["spec"]["promotion"] = promotion;
+            object["spec"]["fleet"]["hosts"]["ports"] = json!([8080]);
+            object["spec"]["retain"] = json!("0s");
+        });
+        assert_eq!(refusals(&automatic, None), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn what_identifies_a_release_cannot_be_changed() {
     let cases = [
         (

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use kube::{Client, Config, client::Body};
 
-use crate::{Failure, Feature};
+use crate::{Api, Failure, Feature, answer::text};
 
 /// How far a server's certificate is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,11 +145,14 @@ impl Server {
     /// # Errors
     /// When it cannot be asked, or does not say so.
     pub async fn minor(&self) -> Result<u32, Failure> {
-        let asked = self.client.apiserver_version().await;
-        let version = asked.map_err(|error| Failure::new(format!("/version: {error}")))?;
+        let api = Api {
+            server: self.clone(),
+            namespace: String::new(),
+        };
+        let version = api.get("/version").await?.ok()?;
         // Some append a plus sign for patches of their own.
-        let minor = version.minor.trim_end_matches('+').parse();
-        minor.map_err(|_| Failure::new(format!("{:?} is no minor release", version.minor)))
+        let minor = text(&version, "/minor").trim_end_matches('+').parse();
+        minor.map_err(|_| Failure::new(format!("/version names no minor release: {version}")))
     }
 
     /// What reports call it.

@@ -317,6 +317,11 @@ async fn with_faults(registry: &Registry, mut call: Call) -> Result<Reply, Failu
 fn refusal(error: &ApiError) -> Response<Body> {
     let body = full(error.to_json().to_string());
     let mut response = respond(error.code, "application/json", body);
+    if error.code == StatusCode::PAYLOAD_TOO_LARGE {
+        // The rest of the body is not read, so nothing can follow it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if let Some(after) = error.retry_after {
         let value = HeaderValue::from(after.as_secs());
         response.headers_mut().insert(header::RETRY_AFTER, value);

@@ -229,6 +229,7 @@ fn standing(release: &BlueGreenRelease) -> Standing {
         | Phase::Preflight
         | Phase::Starting
         | Phase::Registering
+        | Phase::AwaitingPromotion
         | Phase::Draining
         | Phase::Retaining
         | Phase::Stopping

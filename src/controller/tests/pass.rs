@@ -303,6 +303,31 @@ async fn a_release_that_cannot_be_understood_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_newer_version_has_written_is_left_as_it_is() {
+    let target = json!({ "revision": 1, "id": "i-1", "port": 8080, "color": "Blue", "newer": 1 });
+    for (part, value) in [
+        (
+            "/status",
+            json!({ "phase": "Draining", "newer": { "a": 1 } }),
+        ),
+        ("/status", json!({ "phase": "Baking" })),
+        ("/status", json!({ "targets": [target] })),
+        ("/spec/rollout", json!({ "bake": "2m" })),
+        ("/spec/onFailure", json!("Ask")),
+    ] {
+        let harness = Harness::new(acts_once);
+        harness.server.edit(|object| {
+            let (parent, field) = part.rsplit_once('/').unwrap();
+            object.pointer_mut(parent).unwrap()[field] = value;
+        });
+        let before = harness.server.object();
+        harness.pass().await.unwrap();
+        assert_eq!(take_journal(), ["GET /shop"], "{part}");
+        assert_eq!(harness.server.object(), before, "{part}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_planner_that_panics_fails_this_pass_only() {
     let harness = Harness::new(panics);
     let error = harness.pass().await.unwrap_err();

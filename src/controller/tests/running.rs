@@ -130,6 +130,21 @@ async fn a_change_by_others_is_seen_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_by_a_person_wakes_it_out_of_a_long_rest() {
+    let running = Running::start(Server::with_release(), None);
+    running.until_effect().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let before = entries("GET /shop");
+    let request = json!({ "bluegreen.dev/request": "abort 1" });
+    running
+        .server
+        .edit(|object| object["metadata"]["annotations"] = request);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(entries("GET /shop"), before + 1);
+    running.end().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_that_cannot_be_understood_does_not_stall_the_others() {
     let server = Server::with_release();
     server.add_broken();

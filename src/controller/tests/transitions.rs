@@ -62,6 +62,38 @@ fn a_phase_is_told_once_and_told_apart_by_its_revision() {
 }
 
 #[test]
+fn the_answer_to_a_request_is_told_once_and_told_apart_by_the_request() {
+    let answered = |text: &str, outcome: &str| {
+        status(
+            json!({ "revision": 7, "lastRequest": { "text": text, "at": AT, "outcome": outcome, "message": "why" } }),
+        )
+    };
+    let none = status(json!({ "revision": 7 }));
+    let accepted = answered("abort 7", "Accepted");
+    let refused = answered("promote 6", "Refused");
+    let [notice] = notices(&none, &accepted).try_into().unwrap();
+    let told = (notice.severity, notice.reason, notice.action.as_str());
+    assert_eq!(told, (Severity::Normal, "RequestAccepted", "abort 7"));
+    assert_eq!(notice.note, "`abort 7`: why");
+    assert_eq!(notices(&accepted, &accepted), []);
+    let [notice] = notices(&accepted, &refused).try_into().unwrap();
+    let told = (notice.severity, notice.reason, notice.action.as_str());
+    assert_eq!(told, (Severity::Warning, "RequestRefused", "promote 6"));
+}
+
+#[test]
+fn a_release_that_waits_for_a_promotion_tells_what_may_be_done() {
+    let green = json!({ "revision": 7, "version": "1.8.0", "startedAt": AT });
+    let old = status(json!({ "phase": "Registering", "revision": 7, "green": green }));
+    let new = status(
+        json!({ "phase": "AwaitingPromotion", "revision": 7, "green": green, "message": "ask for `promote 7`" }),
+    );
+    let [notice] = notices(&old, &new).try_into().unwrap();
+    assert_eq!(notice.reason, "AwaitingPromotion");
+    assert_eq!(notice.note, "ask for `promote 7`");
+}
+
+#[test]
 fn a_stall_is_a_warning_with_its_reason_and_told_once() {
     let condition = |message: &str| json!({ "phase": "Stalled", "revision": 7, "conditions": [{ "type": "Stalled", "status": "True", "reason": "DrainNotProven", "message": message, "lastTransitionTime": AT }] });
     let old = status(json!({ "phase": "Draining", "revision": 7 }));

@@ -11,6 +11,7 @@ use crate::{
     limits::FENCE,
     pass::Pass,
     planned::{arrived, keeper, manner, planned},
+    promotion,
     roles::{Manner, Role, doomed, living, role},
     world::{World, id_of},
 };
@@ -40,6 +41,7 @@ pub(super) fn deregister(
             Some(&group.name),
             &targets,
         );
+        promotion::by_itself(pass, status);
         let settle = drain::settle(pass.spec(), group.load_balancer);
         let color = chosen[0].color;
         for id in &targets {
@@ -101,7 +103,7 @@ fn withdrawing(
         .partition(|target| !target.drain.is_empty());
     match manner(pass.spec()) {
         Manner::SideBySide | Manner::Existing => {
-            if !all_in_service(pass, world, status) {
+            if !all_in_service(pass, world, status) || promotion::open(pass, status) {
                 return Vec::new();
             }
             chosen.extend(candidates);

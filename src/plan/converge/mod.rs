@@ -11,7 +11,7 @@ mod start;
 mod stop;
 
 pub(super) use command::starting;
-pub(super) use stop::{STOP_RESERVE, stoppable_at};
+pub(super) use stop::{STOP_RESERVE, all_in_service, stoppable_at};
 
 use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, world::World};
 use bluegreen_api::{
@@ -34,6 +34,19 @@ pub(super) fn next(
         .or_else(|| stop::stop(pass, world, status))
         .or_else(|| deregister::deregister(pass, world, status))
         .or_else(|| start::start(pass, world, status))
+}
+
+/// Finishes what cannot be taken back, and begins nothing: a stop that was intended may be under
+/// way, whatever a person has asked for since.
+pub(super) fn finish(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    if !pass.release.finalizer || backing_off(pass).is_some() {
+        return None;
+    }
+    stop::finish(pass, world, status)
 }
 
 /// Until when no effect is tried, because the last ones failed.

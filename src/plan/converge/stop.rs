@@ -13,6 +13,7 @@ use crate::{
     limits::FENCE,
     pass::Pass,
     planned::{arrived, keeper, manner, planned},
+    promotion,
     roles::{Manner, Role, doomed, living, revision_of},
     world::{World, id_of},
 };
@@ -34,12 +35,30 @@ pub(super) fn stop(
     world: &World<'_>,
     status: &mut BlueGreenReleaseStatus,
 ) -> Option<Step> {
-    let may_stop = may_stop(pass, world, status);
+    let may_begin = may_stop(pass, world, status);
+    stop_what_may(pass, world, status, may_begin)
+}
+
+/// Stops what was to be stopped already, and nothing else.
+pub(super) fn finish(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    stop_what_may(pass, world, status, false)
+}
+
+fn stop_what_may(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    may_begin: bool,
+) -> Option<Step> {
     // A target whose stop was intended must be stopped to the end, whichever way the release
     // goes now: nobody can tell whether the first command is still on its way.
     let doomed_keepers = living(status, Role::Keep).filter(|target| doomed(target));
     let ready: Vec<TargetStatus> = living(status, Role::Leave)
-        .filter(|target| may_stop || doomed(target))
+        .filter(|target| may_begin || doomed(target))
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| seen_twice(pass, target))
@@ -131,12 +150,14 @@ fn terminate(
 fn may_stop(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
     match manner(pass.spec()) {
         Manner::InPlace => true,
-        Manner::SideBySide | Manner::Existing => all_in_service(pass, world, status),
+        Manner::SideBySide | Manner::Existing => {
+            all_in_service(pass, world, status) && !promotion::open(pass, status)
+        }
     }
 }
 
 /// Whether everything that is kept has arrived and is healthy in this observation.
-pub(super) fn all_in_service(
+pub(crate) fn all_in_service(
     pass: &Pass<'_>,
     world: &World<'_>,
     status: &BlueGreenReleaseStatus,

@@ -29,6 +29,7 @@
 
 mod effects;
 mod ends;
+mod people;
 mod record;
 mod traffic;
 
@@ -119,7 +120,7 @@ use Predicate::{OfDecision, OfRest, OfStatus};
 
 /// Every predicate, in the order in which they are asked: of two that the same mistake breaks,
 /// the one that names the mistake comes first.
-pub const ALL: [Invariant; 18] = [
+pub const ALL: [Invariant; 22] = [
     invariant(
         "S1",
         "a group that has a healthy target keeps one",
@@ -184,6 +185,26 @@ pub const ALL: [Invariant; 18] = [
         "S9",
         "a release that rolls back never goes forward again",
         OfStatus(record::s9_no_way_forward_after_back),
+    ),
+    invariant(
+        "S9",
+        "a release that went back is not begun again until somebody asks or the spec changes",
+        OfStatus(people::s9_not_again_unasked),
+    ),
+    invariant(
+        "S15",
+        "a request is about the revision that it names, and nothing happens without one",
+        OfStatus(people::s15_asked_for),
+    ),
+    invariant(
+        "S15",
+        "with manual promotion nothing old is given up before somebody has said so",
+        OfDecision(people::s15_promoted_first),
+    ),
+    invariant(
+        "S15",
+        "while a release is paused nothing is begun",
+        OfDecision(people::s15_paused),
     ),
     invariant(
         "S10",
@@ -277,6 +298,12 @@ impl Invariant {
 /// Which way a release goes.
 fn direction(status: &BlueGreenReleaseStatus) -> Option<Direction> {
     status.course.as_ref().map(|course| course.direction)
+}
+
+/// Whether the old process has to make room for the new one.
+fn in_place(spec: &BlueGreenReleaseSpec) -> bool {
+    let hosts = spec.fleet.hosts.as_ref();
+    hosts.is_some_and(|hosts| hosts.ports.len() == 1)
 }
 
 /// The target of a record.

@@ -2,11 +2,9 @@
 //!
 //! Traffic moves when targets are withdrawn: the load balancer sends what they had to the others.
 
-use super::{Decided, Written, direction, doomed, id, is, living};
+use super::{Decided, Written, direction, doomed, id, in_place, is, living};
 use crate::{Health, InstanceState, Observation, Reading, Step, TargetId};
-use bluegreen_api::{
-    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, StopHow, TargetStatus,
-};
+use bluegreen_api::{BlueGreenReleaseStatus, Color, Direction, StopHow, TargetStatus};
 
 /// S1: a group that has a healthy target keeps one.
 ///
@@ -132,14 +130,6 @@ fn shifted_onto_the_healthy(decided: &Decided<'_>, kept: Color) -> Option<String
     } else {
         all_carry(decided, kept)
     }
-}
-
-/// Whether the old process has to make room for the new one.
-fn in_place(spec: &BlueGreenReleaseSpec) -> bool {
-    spec.fleet
-        .hosts
-        .as_ref()
-        .is_some_and(|h| h.ports.len() == 1)
 }
 
 /// Whether every target of the color that is kept is in service: as many as there should be.

@@ -7,6 +7,7 @@
 //! finds them out, so each of them shows what that invariant is for.
 
 mod alone;
+mod people;
 
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Intent, Process,
@@ -19,6 +20,7 @@ use bluegreen_plan::{
 use super::{explore::Planner, scenario, scenario::Scenario};
 
 pub(super) use alone::alone;
+pub(super) use people::people;
 
 /// A broken planner, and a fleet on which that shows.
 pub(super) struct Mutant {

@@ -1,9 +1,8 @@
 //! What becomes of the charts on an API server: installed, upgraded, rolled back, uninstalled.
 //!
 //! The server is older than those that the project is made for. Helm therefore applies from its
-//! own side (`--server-side=false`), does not ask it whether it knows each field, and installs a
-//! definition without what this server refuses. What that leaves out is named at the end;
-//! `today.rs` looks at it without a server.
+//! own side (`--server-side=false`), and does not ask it whether it knows each field. What
+//! that leaves out is named at the end; `today.rs` looks at it without a server.
 
 use std::{
     fs,
@@ -23,10 +22,10 @@ use crate::{
 /// What Helm has to be told for a server this old.
 const HERE: [&str; 2] = ["--server-side=false", "--disable-openapi-validation"];
 
-pub(super) const DEFINITION: &str = "bluegreenreleases.bluegreen.dev";
+pub(crate) const DEFINITION: &str = "bluegreenreleases.bluegreen.dev";
 const FILE: &str = "bluegreen.dev_bluegreenreleases";
-pub(super) const NAMESPACE: &str = "bluegreen-system";
-pub(super) const RELEASE: &str = "bluegreen-controller";
+pub(crate) const NAMESPACE: &str = "bluegreen-system";
+pub(crate) const RELEASE: &str = "bluegreen-controller";
 
 pub(super) async fn suite(real: &Real, suite: &mut Suite) {
     suite
@@ -63,7 +62,6 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
             "matchLabelKeys",
         ),
         ("the rules of the definition", "x-kubernetes-validations"),
-        ("fields whose default is an empty text", "such defaults"),
         (
             "helm with --server-side",
             "server-side apply of definitions with rules",
@@ -87,13 +85,13 @@ async fn get(cluster: &Cluster, what: &[&str]) -> Value {
 }
 
 /// `helm install` or `helm upgrade`, with what this server needs.
-pub(super) async fn apply(cluster: &Cluster, verb: &str, chart: &Path, more: &[&str]) -> String {
+pub(crate) async fn apply(cluster: &Cluster, verb: &str, chart: &Path, more: &[&str]) -> String {
     let what = [verb, RELEASE, word(chart), "--namespace", NAMESPACE];
     let arguments = [&what[..], &HERE[..], more].concat();
     helm(cluster, &arguments).await
 }
 
-pub(super) async fn established(cluster: &Cluster, definition: &str) {
+pub(crate) async fn established(cluster: &Cluster, definition: &str) {
     let definition = format!("crd/{definition}");
     let wait = [
         "wait",
@@ -120,7 +118,7 @@ const SNACKGAME: [&str; 4] = ["bluegreenrelease", "snackgame", "--namespace", "g
 
 async fn life(real: &Real) {
     let cluster = Cluster::start(real).await;
-    let chart = chart(real, &cluster).await;
+    let chart = copied(real, &cluster).await;
     let said = apply(&cluster, "install", &chart, &["--create-namespace"]).await;
     assert!(
         said.contains("Before 1.29 the rules of the definition"),
@@ -181,8 +179,8 @@ async fn another_name(cluster: &Cluster, chart: &Path) {
     .await;
 }
 
-/// The controller's chart with a definition that this server takes.
-pub(super) async fn chart(real: &Real, cluster: &Cluster) -> PathBuf {
+/// A copy of the controller's chart, which may be changed.
+async fn copied(real: &Real, cluster: &Cluster) -> PathBuf {
     let copy = cluster.folder().join("charts");
     // Links are followed: what is changed must not be the checkout.
     let mut cp = command(Path::new("cp"));
@@ -190,9 +188,7 @@ pub(super) async fn chart(real: &Real, cluster: &Cluster) -> PathBuf {
         .arg(charts(real))
         .arg(&copy);
     run(&mut cp).await.good();
-    let chart = copy.join("bluegreen-controller");
-    change_definition(&chart, without_empty_defaults);
-    chart
+    copy.join("bluegreen-controller")
 }
 
 fn change_definition(chart: &Path, change: impl FnOnce(&mut Value)) {
@@ -203,20 +199,6 @@ fn change_definition(chart: &Path, change: impl FnOnce(&mut Value)) {
     let mut definition: Value = serde_norway::from_str(&text).unwrap();
     change(&mut definition);
     fs::write(&file, definition.to_string()).unwrap();
-}
-
-/// Kubernetes 1.20 takes an empty text for none, and refuses a default that is none.
-fn without_empty_defaults(value: &mut Value) {
-    match value {
-        Value::Object(parts) => {
-            if parts.get("default").is_some_and(|default| default == "") {
-                parts.remove("default");
-            }
-            parts.values_mut().for_each(without_empty_defaults);
-        }
-        Value::Array(parts) => parts.iter_mut().for_each(without_empty_defaults),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// The chart as a next version may have it: the definition has a field more.
@@ -280,7 +262,7 @@ async fn sets(real: &Real) {
     for namespace in [NAMESPACE, "games", "platform"] {
         cluster.namespace(namespace).await;
     }
-    let chart = chart(real, &cluster).await;
+    let chart = charts(real).join("bluegreen-controller");
     for set in &SETS {
         let values = set.values(real);
         let same = [
@@ -370,7 +352,7 @@ async fn readme(real: &Real) {
     let cluster = Cluster::start(real).await;
     let file = cluster.folder().join("values.yaml");
     fs::write(&file, values).unwrap();
-    let chart = chart(real, &cluster).await;
+    let chart = charts(real).join("bluegreen-controller");
     let more = ["--create-namespace", "--values", word(&file)];
     let said = apply(&cluster, "install", &chart, &more).await;
     assert!(said.contains("(IRSA)"), "{said}");

@@ -9,7 +9,7 @@ use super::{SETS, Set, charts, expected, helm, objects, pods, template, today, w
 use crate::{
     Real,
     report::{Side, Suite},
-    tools::Said,
+    tools::{Said, command, run},
 };
 
 pub(super) async fn suite(real: &Real, suite: &mut Suite) {
@@ -45,6 +45,13 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
             Side::Real,
             "one namespace needs no right in the cluster",
             namespaced(real),
+        )
+        .await;
+    suite
+        .case(
+            Side::Real,
+            "the program understands its arguments",
+            arguments(real),
         )
         .await;
     suite
@@ -183,6 +190,10 @@ const REFUSED: &[(&str, &str)] = &[
         "'/leaderElection/leaseDuration': '1m' does not match",
     ),
     (
+        "leaderElection.leaseDuration=601s",
+        "'/leaderElection/leaseDuration': '601s' does not match",
+    ),
+    (
         "aws.rateFactor=0",
         "'/aws/rateFactor': minimum: got 0, want 0.1",
     ),
@@ -273,6 +284,20 @@ async fn namespaced(real: &Real) {
             "{} belongs to the cluster",
             object["kind"]
         );
+    }
+}
+
+/// The arguments of every set, given to the program: `--version` ends it once it has read them.
+async fn arguments(real: &Real) {
+    for set in &SETS {
+        let objects = objects(&template(real, set).await);
+        let pod = objects.iter().find(|object| object["kind"] == "Deployment");
+        let container = &pod.unwrap()["spec"]["template"]["spec"]["containers"][0];
+        let mut program = command(&real.tools.controller);
+        for argument in container["args"].as_array().unwrap() {
+            program.arg(argument.as_str().unwrap());
+        }
+        run(program.arg("--version")).await.good();
     }
 }
 

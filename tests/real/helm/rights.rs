@@ -1,6 +1,9 @@
 //! What the roles of the chart allow, as the API server decides it.
 
-use super::installed::{DEFINITION, NAMESPACE, RELEASE, apply, chart, established, kubectl};
+use super::{
+    charts,
+    installed::{DEFINITION, NAMESPACE, RELEASE, apply, established, kubectl},
+};
 use crate::{Real, servers::Cluster, tools::run};
 
 /// Who, what and where; and whether they may.
@@ -58,7 +61,7 @@ const RIGHTS: &[(&str, &str, &str, &str, bool)] = &[
 
 pub(super) async fn rights(real: &Real) {
     let cluster = Cluster::start(real).await;
-    let chart = chart(real, &cluster).await;
+    let chart = charts(real).join("bluegreen-controller");
     apply(&cluster, "install", &chart, &["--create-namespace"]).await;
     established(&cluster, DEFINITION).await;
     cluster.namespace("games").await;

@@ -92,6 +92,7 @@ async fn an_event_can_be_found_by_what_it_is_about(api: Api) -> Outcome {
     same!(cells[1], "Warning");
     same!(cells[2], "Stuck");
     same!(cells[3], "widget/one");
+    same!(cells[5], "conformance.dev/suite, suite-1");
     same!(cells[6], "cannot go on");
     same!(cells[8], 1);
     same!(cells[9], "one.1");

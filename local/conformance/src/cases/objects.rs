@@ -28,6 +28,7 @@ super::list! { "objects":
     a_dry_run_that_does_not_exist_is_refused,
     metadata_alone_can_be_asked_for,
     defaults_are_set_and_empty_fields_go,
+    what_is_empty_is_still_there,
     unknown_fields_are_pruned,
 }
 
@@ -251,7 +252,9 @@ async fn a_dry_run_answers_and_stores_nothing(api: Api) -> Outcome {
     let created = api.widget("one", 1).await?;
     let trial = format!("{path}?dryRun=All");
     let patched = api.merge(&trial, &json!({"spec": {"size": 9}})).await?;
-    same!(patched.ok()?["spec"]["size"], 9);
+    let patched = patched.ok()?;
+    same!(patched["spec"]["size"], 9);
+    same!(version(&patched), version(&created));
     let mut replaced = created.clone();
     replaced["spec"]["size"] = json!(9);
     same!(api.put(&trial, &replaced).await?.ok()?["spec"]["size"], 9);
@@ -313,6 +316,15 @@ async fn defaults_are_set_and_empty_fields_go(api: Api) -> Outcome {
         patched["spec"],
         json!({"size": 1, "mode": "Auto", "colours": {"b": "1"}})
     );
+    Ok(())
+}
+
+async fn what_is_empty_is_still_there(api: Api) -> Outcome {
+    let mut wanted = widget("one", 0);
+    wanted["spec"] = json!({"size": 0, "mode": "Auto", "note": "", "lit": false, "ratio": 0,
+                            "tags": [""], "colours": {"a": ""}, "parts": [], "extra": {}});
+    let created = api.post(&api.widgets(), &wanted).await?.ok_with(201)?;
+    same!(created["spec"], wanted["spec"]);
     Ok(())
 }
 

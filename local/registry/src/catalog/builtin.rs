@@ -222,7 +222,9 @@ fn events(view: EventView) -> Resource {
         Column::path("Reason", "string", ".reason"),
         Column::path("Object", "string", ".involvedObject").with(Cell::Involved),
         Column::path("Subobject", "string", ".involvedObject.fieldPath").wide(),
-        Column::path("Source", "string", ".reportingComponent").wide(),
+        Column::path("Source", "string", ".reportingComponent")
+            .with(Cell::Source)
+            .wide(),
         Column::path("Message", "string", ".message"),
         Column::path("First Seen", "string", ".firstTimestamp")
             .with(Cell::FirstSeen)

@@ -135,7 +135,8 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
             };
             let mut merged = apply.merge(resource, &live, &wanted, &writer.now)?;
             merged["metadata"]["name"] = Value::from(key.name.as_str());
-            Ok((writer.update(resource, &key, merged, call.scope())?, false))
+            let stored = writer.update(resource, &key, merged, call.scope())?;
+            Ok((tried(call, stored, &live), false))
         })?;
     let reply = if is_new {
         created(registry, call, &stored)
@@ -173,7 +174,18 @@ fn replace(
     let manager = manager(call, Manager::update);
     schema::defaults(&resource.schema, &mut object);
     manager.track(resource, Some(&existing), &mut object, &writer.now);
-    writer.update(resource, &key, object, call.scope())
+    let stored = writer.update(resource, &key, object, call.scope())?;
+    Ok(tried(call, stored, &existing))
+}
+
+/// What was only tried keeps the version of what is there.
+fn tried(call: &Call, stored: Object, existing: &Value) -> Object {
+    if !call.is_dry_run() {
+        return stored;
+    }
+    let mut object = Value::clone(&stored);
+    object["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"].clone();
+    Object::new(object)
 }
 
 /// Who writes: the name that the caller gave or, without one, the program's.

@@ -28,6 +28,8 @@ pub(crate) enum Cell {
     Count,
     /// What an Event is about.
     Involved,
+    /// Who saw an Event.
+    Source,
 }
 
 /// A column of a resource's table.
@@ -155,6 +157,18 @@ impl Column {
                 .or(object.get("count"))
                 .and_then(Value::as_i64)
                 .map_or(Value::from(1), Value::from),
+            Cell::Source => {
+                let either = |first: &str, second: &str| {
+                    let found = [first, second].map(|pointer| object.pointer(pointer));
+                    let mut found = found.into_iter().flatten().filter_map(Value::as_str);
+                    found.find(|text| !text.is_empty()).unwrap_or_default()
+                };
+                let component = either("/source/component", "/reportingComponent");
+                match either("/source/host", "/reportingInstance") {
+                    "" => Value::from(component),
+                    instance => Value::from(format!("{component}, {instance}")),
+                }
+            }
             Cell::Involved => {
                 let involved = &object["involvedObject"];
                 let kind = involved["kind"].as_str().unwrap_or_default().to_lowercase();

@@ -24,6 +24,7 @@ fn release() -> Release {
         spec,
         finalizer: true,
         deleting: false,
+        request: None,
     }
 }
 

@@ -1,0 +1,194 @@
+//! The chart's roles are as wide as the controller needs them, and no wider: controllers with the
+//! chart's service account go through everything that they do, the API server's audit log says
+//! what they asked for, and that is held against what the roles grant.
+//!
+//! A request that was forbidden is a grant that is missing. A grant that no request has used is one
+//! too many.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bluegreen::api::Phase;
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Real,
+    field::{Controller, Field, LOOK, NEW_VERSION, Place},
+    helm::{DEFINITION, NAMESPACE, RELEASE, apply, established},
+    report::{Side, Suite},
+    servers::Cluster,
+    tools::run,
+};
+
+/// How long to wait for what comes about by itself.
+const SOON: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// A verb on a resource, as the roles write them: `list bluegreen.dev/bluegreenreleases`.
+type Right = String;
+
+pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
+    let cluster = Cluster::start(real).await;
+    suite
+        .case(
+            Side::Real,
+            "everything the controller does",
+            exercise(real, &cluster),
+        )
+        .await;
+    let granted = granted(&cluster).await;
+    let (used, forbidden) = asked(&cluster);
+    println!("rbac: granted {granted:?}");
+    suite
+        .case(Side::Real, "no grant is missing", async {
+            assert!(forbidden.is_empty(), "{forbidden:#?}");
+            let missing: Vec<_> = used.difference(&granted).collect();
+            assert!(missing.is_empty(), "used and not granted: {missing:#?}");
+        })
+        .await;
+    suite
+        .case(Side::Real, "no grant is unused", async {
+            let unused: Vec<_> = granted.difference(&used).collect();
+            assert!(unused.is_empty(), "granted and not used: {unused:#?}");
+        })
+        .await;
+}
+
+/// A release there and back, a takeover, a handover, an object that is not understood, a deletion.
+async fn exercise(real: &Real, cluster: &Cluster) {
+    let chart = real.tools.project.join("charts/bluegreen-controller");
+    apply(cluster, "install", &chart, &["--create-namespace"]).await;
+    established(cluster, DEFINITION).await;
+    let token = cluster.token(NAMESPACE, RELEASE).await;
+    let kubeconfig = cluster.kubeconfig("account", &token);
+    let field = Field::build(cluster, "rbac", 1, 0).await;
+    field.break_one(cluster).await;
+
+    let place = Place::Everywhere {
+        lease: NAMESPACE.to_owned(),
+    };
+    let start = |who: &str| field.controller_at(real, &kubeconfig, who, &place);
+    let mut first = start("first");
+    until_ready(&first, "ok").await;
+    let mut second = start("second");
+    until_ready(&second, "standing by").await;
+    field.apply(cluster, NEW_VERSION).await;
+    // What happens twice is one Event, counted up.
+    for paused in [true, false, true, false] {
+        let spec = format!(r#"{{"spec":{{"paused":{paused}}}}}"#);
+        let patch = [
+            "patch",
+            "--type=merge",
+            "-n",
+            "rbac",
+            "bgr/snackgame",
+            "-p",
+            &spec,
+        ];
+        run(&mut cluster.kubectl(&patch)).await.good();
+        until_paused(&field, &first, paused).await;
+    }
+    first.end(Signal::KILL).await;
+    field.until_released(NEW_VERSION).await;
+    let mut third = start("third");
+    until_ready(&third, "standing by").await;
+    assert!(second.end(Signal::TERM).await.success());
+    until_ready(&third, "ok\n").await;
+    let delete = ["delete", "bgr", "-n", "rbac", "snackgame", "--timeout=60s"];
+    run(&mut cluster.kubectl(&delete)).await.good();
+    assert!(third.end(Signal::TERM).await.success());
+    field.close().await;
+}
+
+async fn until_ready(controller: &Controller, words: &str) {
+    let began = Instant::now();
+    while !controller.readiness().await.contains(words) {
+        assert!(began.elapsed() < SOON, "{}", controller.log());
+        sleep(LOOK).await;
+    }
+}
+
+async fn until_paused(field: &Field, controller: &Controller, paused: bool) {
+    let began = Instant::now();
+    while field
+        .status()
+        .await
+        .is_none_or(|status| (status.phase == Phase::Paused) != paused)
+    {
+        assert!(began.elapsed() < SOON, "{}", controller.log());
+        sleep(LOOK).await;
+    }
+}
+
+/// What the chart's roles for the controller grant. A rule for some names is a grant for those.
+async fn granted(cluster: &Cluster) -> BTreeSet<Right> {
+    let of = [
+        "get",
+        "clusterroles,roles",
+        "-A",
+        "-o",
+        "json",
+        "-l",
+        "app.kubernetes.io/instance=bluegreen-controller",
+    ];
+    let roles: Value = serde_json::from_str(&run(&mut cluster.kubectl(&of)).await.good()).unwrap();
+    let mut rights = BTreeSet::new();
+    let ours = |role: &&Value| {
+        let name = role["metadata"]["name"].as_str().unwrap();
+        // The others are for people.
+        !name.ends_with("-view") && !name.ends_with("-edit")
+    };
+    for role in roles["items"].as_array().unwrap().iter().filter(ours) {
+        for rule in role["rules"].as_array().unwrap() {
+            for right in product(rule) {
+                rights.insert(right);
+            }
+        }
+    }
+    rights
+}
+
+fn product(rule: &Value) -> Vec<Right> {
+    let words = |name: &str| -> Vec<String> {
+        let words = rule[name].as_array().into_iter().flatten();
+        words
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut rights = Vec::new();
+    for group in words("apiGroups") {
+        for resource in words("resources") {
+            for verb in words("verbs") {
+                rights.push(format!("{verb} {group}/{resource}"));
+            }
+        }
+    }
+    rights
+}
+
+/// What the service account asked for and was given; and what it was refused.
+fn asked(cluster: &Cluster) -> (BTreeSet<Right>, BTreeMap<Right, String>) {
+    let account = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
+    let (mut used, mut forbidden) = (BTreeSet::new(), BTreeMap::new());
+    for event in cluster.audit() {
+        let object = &event["objectRef"];
+        if event["user"]["username"] != account.as_str() || object["resource"].is_null() {
+            continue;
+        }
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut resource = word(&object["resource"]);
+        if let Some(part) = object["subresource"].as_str() {
+            resource = format!("{resource}/{part}");
+        }
+        let right = format!(
+            "{} {}/{resource}",
+            word(&event["verb"]),
+            word(&object["apiGroup"])
+        );
+        match event["annotations"]["authorization.k8s.io/decision"].as_str() {
+            Some("allow") => drop(used.insert(right)),
+            Some(_) | None => drop(forbidden.insert(right, word(&event["requestURI"]))),
+        }
+    }
+    (used, forbidden)
+}

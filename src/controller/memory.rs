@@ -1,7 +1,8 @@
 //! What is remembered of each object between two passes, in the process only.
 //!
-//! Losing it costs a pass or a retry, never correctness: whatever a decision must know after a
-//! restart is in status. That is also why none of it is written to status: a count that changes
+//! Losing it costs a pass or a retry, and puts a stop off until this process has seen for itself
+//! that it does no harm; never correctness: whatever a decision must know after a restart is in
+//! status. That is also why none of it is written to status: a count that changes
 //! with each failure would make every write wake the next.
 
 use std::{
@@ -17,8 +18,8 @@ use tokio::time::Instant;
 
 use super::backoff::backoff;
 use crate::{
-    api::{BlueGreenRelease, FINALIZER, Time},
-    plan::{EffectFailure, Failure},
+    api::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, Time},
+    plan::{EffectFailure, Failure, Observation, Witness},
 };
 
 /// What is remembered, by UID. A name can be given again to another object; a UID cannot.
@@ -29,6 +30,7 @@ pub(super) struct Memory {
 
 #[derive(Debug, Default)]
 struct Entry {
+    witness: Witness,
     rest: Option<Rest>,
     effect: Option<EffectFailure>,
     failures: u32,
@@ -137,6 +139,20 @@ impl Memory {
         entry.rest = None;
         entry.failures = entry.failures.saturating_add(1);
         backoff(uid, entry.failures)
+    }
+
+    /// Takes a look at what was read of an object, and says what this process has seen of it.
+    pub(super) fn look(
+        &self,
+        uid: &str,
+        spec: &BlueGreenReleaseSpec,
+        observation: &Observation,
+        now: Time,
+    ) -> Witness {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.witness.look(spec, observation, now);
+        entry.witness.clone()
     }
 
     /// An effect was made.

@@ -22,7 +22,7 @@ use crate::{
     cloud::{self, Cloud, TargetGroupArn},
     plan::{
         CommandState, Failure, FailureKind, Group, Instance, Observation, ProbeReading, Reading,
-        Release, TargetId,
+        Release, TargetId, Witness,
     },
 };
 
@@ -83,16 +83,20 @@ pub(super) async fn world<W: World>(
     let probes = probes(ctx, &release, &fleet, &needs.probes).await;
     let (groups, arns) = groups.into_iter().unzip();
     let last_effect = ctx.memory.last_effect(&release.uid);
+    let mut observation = Observation {
+        began_at,
+        fleet,
+        groups,
+        commands,
+        probes,
+        last_effect,
+        witness: Witness::default(),
+    };
+    let (uid, spec) = (&release.uid, &release.spec);
+    observation.witness = ctx.memory.look(uid, spec, &observation, ctx.now());
     Ok(Seen {
         release,
-        observation: Observation {
-            began_at,
-            fleet,
-            groups,
-            commands,
-            probes,
-            last_effect,
-        },
+        observation,
         cloud,
         groups: arns,
     })

@@ -32,12 +32,14 @@ mod roles;
 pub mod step;
 mod timings;
 mod waits;
+mod witness;
 mod world;
 
-pub use decide::{decide, needs};
+pub use decide::{decide, decide_whatever_status_says, needs};
 pub use observation::{
     CommandState, EffectFailure, Failure, FailureKind, Group, Health, Instance, InstanceState,
     Invocation, LoadBalancerKind, Observation, ProbeReading, Reading, StopReport, TargetId,
 };
 pub use release::Release;
 pub use step::{Decision, Needs, SendCommand, Step};
+pub use witness::Witness;

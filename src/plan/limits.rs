@@ -8,6 +8,10 @@ use bluegreen_api::Duration;
 /// apart, and an effect that did not show is repeated only after it.
 pub const FENCE: Duration = Duration::from_secs(5);
 
+/// What a process saw of a target that was withdrawn so long ago makes no difference any more: the
+/// longest deregistration delay is an hour.
+pub const WITNESSED_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Witness;
 use bluegreen_api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
@@ -85,6 +86,8 @@ pub struct Observation {
     /// What became of the last effect, where it failed and nothing has succeeded since. It is
     /// not remembered over a restart.
     pub last_effect: Option<EffectFailure>,
+    /// What this process has seen of the targets before, and in these readings.
+    pub witness: Witness,
 }
 
 /// An EC2 instance.

@@ -45,7 +45,7 @@ pub(super) fn waits(
     status: &BlueGreenReleaseStatus,
 ) -> Vec<Wait> {
     let keeping = living(status, Role::Keep).filter_map(|t| keeping(pass, world, status, t));
-    let leaving = living(status, Role::Leave).filter_map(|t| leaving(pass, status, t));
+    let leaving = living(status, Role::Leave).filter_map(|t| leaving(pass, world, status, t));
     keeping.chain(leaving).collect()
 }
 
@@ -117,6 +117,7 @@ fn keeping(
 
 fn leaving(
     pass: &Pass<'_>,
+    world: &World<'_>,
     status: &BlueGreenReleaseStatus,
     target: &TargetStatus,
 ) -> Option<Wait> {
@@ -138,6 +139,7 @@ fn leaving(
         return None;
     }
     if let Some(at) = converge::stoppable_at(pass, status, target) {
+        let at = converge::vouched_from(pass, world, target).map_or(at, |vouched| vouched.max(at));
         return Some(Wait {
             what: What::Retain,
             look: if pass.now < at {

@@ -33,6 +33,8 @@ impl Story {
             deleting: false,
             request: None,
         };
+        let mut scenario = scenario;
+        scenario.witnessed = true;
         Self {
             world: World::begin(&scenario),
             scenario,
@@ -49,6 +51,10 @@ impl Story {
             .world
             .observe(&self.scenario, &self.release, &needs, false);
         observation.began_at = self.now;
+        observation
+            .witness
+            .look(&self.release.spec, &observation.clone(), self.now);
+        self.world.witness.clone_from(&observation.witness);
         if self.starts_fail {
             for state in observation.commands.values_mut() {
                 let Reading::Known(CommandState::Sent(sent)) = state else {

@@ -13,13 +13,17 @@ use super::{
     world::{NOW, World},
 };
 
+/// Older than anything that is asked of a time.
+pub(super) const LONG_AGO: Time = Time::from_millis(NOW.as_millis() - 1_000_000);
+
 fn long_ago() -> Time {
-    NOW - Duration::from_secs(1000)
+    LONG_AGO
 }
 
 /// Lets a tick pass: everything that was written down is older by it.
-pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
+pub(super) fn age(status: &mut BlueGreenReleaseStatus, world: &mut World) {
     each_time(status, &mut |time| *time = *time - TICK);
+    world.witness.each_time(&mut |time| *time = *time - TICK);
 }
 
 fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time)) {
@@ -70,6 +74,9 @@ pub(super) fn canonical(
             old(at, limit.max(scenario.spec.health.timeout + TICK));
         }
     }
+    let witnessed =
+        TICK.times(u64::from(scenario.delay)) + TICK.times(u64::from(scenario.settle)) + TICK;
+    world.witness.each_time(&mut |time| old(time, witnessed));
     number_operations(status, world);
     status
         .targets

@@ -9,14 +9,14 @@ use std::{
 
 use bluegreen_api::{BlueGreenReleaseStatus, Phase, Time};
 use bluegreen_plan::{
-    Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, needs,
+    Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, Witness, needs,
 };
 
 use super::{
     canon, graph,
     how::{Ask, Fault, How},
     interned::{Interned, hash},
-    laws, people,
+    laws, lies, people,
     scenario::{Budget, Scenario, version},
     states::Notes,
     world::{Event, Harm, NOW, World},
@@ -63,6 +63,8 @@ struct Meta {
     failures: u8,
     /// What a person asks for, until it is answered.
     asked: Option<Ask>,
+    /// Whether somebody has written a lie into status.
+    lied: bool,
 }
 
 /// A state but for the faults that may still happen. Status and world are numbers of interned
@@ -86,6 +88,12 @@ struct Node {
 }
 
 type State = (BlueGreenReleaseStatus, World, Meta);
+
+/// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
+/// start a version beside another, and the load balancer does not send to what does not answer.
+fn what_counts(meta: Meta, harm: Harm) -> Harm {
+    harm.filter(|harm| !meta.lied || harm.contains("is stopped"))
+}
 
 /// What a process remembers of an effect whose reply was lost.
 fn failing(meta: Meta) -> Option<EffectFailure> {
@@ -205,6 +213,7 @@ impl Walk<'_> {
             deleting: false,
             failures: 0,
             asked: None,
+            lied: false,
         };
         let world = World::begin(self.scenario);
         let begin = self.key((BlueGreenReleaseStatus::default(), world, meta));
@@ -296,7 +305,8 @@ impl Walk<'_> {
             | How::Others(_)
             | How::SpecChange(_)
             | How::Delete
-            | How::Asked(_) => self.edges.push((from, to)),
+            | How::Asked(_)
+            | How::Lied(_) => self.edges.push((from, to)),
         }
     }
 
@@ -336,7 +346,8 @@ impl Walk<'_> {
                 | How::SpecChange(_)
                 | How::Delete
                 | How::Asked(_)
-                | How::Helped(_) => true,
+                | How::Helped(_)
+                | How::Lied(_) => true,
             });
             self.carried.extend(carried.map(|(_, to)| (from, *to)));
         }
@@ -353,7 +364,8 @@ impl Walk<'_> {
             self.promoted |= laws::promoted(&release, &status);
             let settled = world.events(self.scenario).len() == 1;
             let wrong = laws::wrong_end(self.scenario, &status, &world, self.but);
-            if let (true, false, Some(wrong)) = (settled, release.deleting, wrong) {
+            let asked = settled && !release.deleting && !key.meta.lied;
+            if let (true, Some(wrong)) = (asked, wrong) {
                 return Err(wrong);
             }
         }
@@ -370,17 +382,19 @@ impl Walk<'_> {
         self.change_spec(&state, &mut after);
         self.meddle(&state, &mut after);
         self.ask(&state, &mut after);
+        self.lie(&state, &mut after);
         Ok(after)
     }
 
     fn happen(&mut self, state: &State, after: &mut Vec<(How, Key)>) -> Result<(), String> {
         for event in state.1.events(self.scenario) {
             let (mut status, mut world, mut meta) = state.clone();
-            if let Some(harm) = world.happen(self.scenario, event) {
+            let harm = world.happen(self.scenario, event);
+            if let Some(harm) = what_counts(meta, harm) {
                 return Err(format!("{event:?}: {harm}"));
             }
             if event == Event::Tick {
-                canon::age(&mut status);
+                canon::age(&mut status, &mut world);
                 meta.failures = 0;
             }
             let key = self.key((status, world, meta));
@@ -400,20 +414,28 @@ impl Walk<'_> {
         let needs = needs(&release.spec, status, NOW);
         let mut observation = world.observe(self.scenario, release, &needs, stale);
         observation.last_effect = failing(*meta);
+        let witnessed = self.scenario.witnessed;
+        if witnessed {
+            let readings = observation.clone();
+            observation.witness.look(&release.spec, &readings, NOW);
+        }
         let decision = (self.planner)(release, status, &observation, NOW);
-        if let Some(broken) = laws::broken(release, status, &observation, &decision, self.but) {
+        let broken = laws::broken(release, status, &observation, &decision, self.but);
+        if let Some(broken) = broken.filter(|_| !meta.lied) {
             return Err(broken);
         }
         if let Some(notes) = &mut self.notes {
             notes.decided(status, &decision);
         }
         let mut done = world.clone();
+        done.witness.clone_from(&observation.witness);
         let mut remembered = *meta;
         match &decision.step {
             Some(Step::AddFinalizer) => remembered.finalizer = true,
             Some(Step::RemoveFinalizer) => remembered.finalizer = false,
             Some(step) => {
-                if let Some(harm) = done.execute(self.scenario, step) {
+                let harm = done.execute(self.scenario, step);
+                if let Some(harm) = what_counts(*meta, harm) {
                     return Err(format!("{step:?}: {harm}"));
                 }
             }
@@ -446,16 +468,22 @@ impl Walk<'_> {
                 key,
             ));
         };
+        // What the process has seen is lost with it.
+        let [mut undone, mut crashed] = [world.clone(), done.clone()];
+        if witnessed {
+            undone.witness = Witness::default();
+            crashed.witness = Witness::default();
+        }
         fault(
             self,
             Fault::CrashBefore,
-            world,
+            &undone,
             Meta {
                 failures: 0,
                 ..*meta
             },
         );
-        fault(self, Fault::CrashAfter, &done, passed);
+        fault(self, Fault::CrashAfter, &crashed, passed);
         let failures = meta.failures + 1;
         fault(
             self,
@@ -478,6 +506,22 @@ impl Walk<'_> {
             world.meddle(deed);
             let key = self.key((status.clone(), world, *meta));
             after.push((How::Others(deed), key));
+        }
+    }
+
+    fn lie(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+        if self.scenario.budget.lies == 0 {
+            return;
+        }
+        for lie in lies::all(status) {
+            let mut status = status.clone();
+            lies::write(self.scenario, &mut status, lie);
+            let meta = Meta {
+                lied: true,
+                ..*meta
+            };
+            let key = self.key((status, world.clone(), meta));
+            after.push((How::Lied(lie), key));
         }
     }
 
@@ -523,7 +567,12 @@ impl Walk<'_> {
 
     /// A state from which no end can be reached when faults stop and people let it go on.
     fn stuck(&self) -> Option<u32> {
-        self.cannot_reach(self.ends.clone(), self.edges.iter().chain(&self.helped))
+        // A lie may put an end off for ever.
+        let lied = self.nodes.iter().enumerate();
+        let lied = lied.filter(|(_, node)| node.key.meta.lied);
+        let lied = lied.map(|(index, _)| u32::try_from(index).expect("fewer than 2^32 states"));
+        let goals = self.ends.iter().copied().chain(lied).collect();
+        self.cannot_reach(goals, self.edges.iter().chain(&self.helped))
     }
 
     /// A state in which a release is paused, and a stop that was intended cannot be finished

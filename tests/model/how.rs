@@ -3,6 +3,7 @@
 use bluegreen_api::Verb;
 
 use super::{
+    lies::Lie,
     scenario::Budget,
     world::{Deed, Event},
 };
@@ -20,6 +21,8 @@ pub(super) enum How {
     Others(Deed),
     SpecChange(u8),
     Delete,
+    /// Somebody writes a lie into status.
+    Lied(Lie),
     /// A person asks for something.
     Asked(Ask),
     /// A person lets a release go on that waits for it.
@@ -59,7 +62,8 @@ impl How {
             Self::Others(Deed::Untag(_) | Deed::Register(..))
             | Self::SpecChange(_)
             | Self::Delete
-            | Self::Asked(_) => true,
+            | Self::Asked(_)
+            | Self::Lied(_) => true,
         }
     }
 
@@ -72,6 +76,7 @@ impl How {
         match self {
             Self::Begin | Self::Happen(_) | Self::Helped(_) | Self::Others(Deed::Retag(_)) => {}
             Self::Asked(_) => pay(&mut budget.asks)?,
+            Self::Lied(_) => pay(&mut budget.lies)?,
             Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
             Self::Pass { stale, fault } => {
                 if stale {

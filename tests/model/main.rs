@@ -17,6 +17,7 @@ mod graph;
 mod how;
 mod interned;
 mod laws;
+mod lies;
 mod mutants;
 mod people;
 mod scenario;
@@ -25,7 +26,7 @@ mod world;
 
 use std::{io::Write, path::Path, sync::LazyLock};
 
-use explore::{Report, explore, explore_but, explore_noting};
+use explore::{Planner, Report, explore, explore_but, explore_noting};
 use scenario::Scenario;
 use states::Notes;
 
@@ -72,6 +73,26 @@ fn early_finish_holds() {
 fn what_people_ask_for_is_survived() {
     holds(&scenario::asked(1, scenario::in_place()));
     holds(&scenario::asked(2, scenario::side_by_side()));
+}
+
+/// The planner that asserts nothing: what must hold of its own decisions need not hold of those that
+/// rest on somebody else's word.
+const UNASSERTED: Planner = bluegreen_plan::decide_whatever_status_says;
+
+#[test]
+fn a_stop_that_needs_what_the_process_has_seen_is_made_in_the_end() {
+    holds(&scenario::witnessed(scenario::side_by_side()));
+    holds(&scenario::witnessed(scenario::early_finish()));
+}
+
+#[test]
+fn a_lie_in_status_stops_nothing_that_has_requests() {
+    for scenario in [scenario::side_by_side(), scenario::early_finish()] {
+        let scenario = scenario::lied_to(scenario);
+        let report = explore(&scenario, UNASSERTED);
+        say(&format!("{}, lied to: {report}", scenario.name));
+        assert_eq!(report.violation, None, "{}", scenario.name);
+    }
 }
 
 #[test]

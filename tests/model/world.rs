@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use bluegreen_api::{StepKind, StopHow, Time};
 use bluegreen_plan::{
     CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
-    Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId,
+    Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId, Witness,
 };
 
-use super::scenario::{Scenario, TICK, group, version};
+use super::{
+    canon::LONG_AGO,
+    scenario::{Scenario, TICK, group, version},
+};
 
 /// The model's "now": time stands still, and everything else grows older.
 pub(super) const NOW: Time = Time::from_millis(1_000_000_000);
@@ -70,6 +73,8 @@ pub(super) struct World {
     pub(super) terminated: Vec<bool>,
     /// Instances that somebody took the tags off.
     pub(super) untagged: Vec<bool>,
+    /// What the controller's process has seen.
+    pub(super) witness: Witness,
     /// What a stale reading shows: the registrations before the last change within a tick.
     pub(super) before: Option<Vec<Vec<Reg>>>,
 }
@@ -135,13 +140,19 @@ impl World {
                 });
             }
         }
-        Self {
+        let mut world = Self {
             slots,
             commands: Vec::new(),
             terminated: vec![false; instances],
             untagged: vec![false; instances],
+            witness: Witness::looking_since(LONG_AGO),
             before: None,
+        };
+        if !scenario.witnessed {
+            let all = (0..world.slots.len()).map(|slot| world.target(slot));
+            world.witness = Witness::sure_of(all, LONG_AGO);
         }
+        world
     }
 
     fn ports(&self) -> usize {
@@ -210,6 +221,7 @@ impl World {
                 .filter_map(|target| Some((target.clone(), self.probe(target)?)))
                 .collect(),
             last_effect: None,
+            witness: self.witness.clone(),
         }
     }
 

@@ -11,7 +11,7 @@ mod start;
 mod stop;
 
 pub(super) use command::starting;
-pub(super) use stop::{STOP_RESERVE, all_in_service, stoppable_at};
+pub(super) use stop::{STOP_RESERVE, all_in_service, stoppable_at, vouched_from};
 
 use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, world::World};
 use bluegreen_api::{

@@ -62,6 +62,7 @@ fn stop_what_may(
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| seen_twice(pass, target))
+        .filter(|target| vouched_from(pass, world, target).is_some_and(|at| pass.now >= at))
         .filter(|target| world.instance(&target.id).is_some())
         .filter(|target| unlisted(world, target))
         .filter(|target| stop_is_due(pass, target))
@@ -214,6 +215,16 @@ fn withdrawn_for_good(target: &TargetStatus) -> bool {
 fn seen_twice(pass: &Pass<'_>, target: &TargetStatus) -> bool {
     let first = target.steps.deregistered.as_ref().map(|step| step.at);
     first.is_some_and(|first| pass.observation.began_at >= first + FENCE)
+}
+
+/// From when on this process may have a target stopped, whatever status says: see `witness.rs`.
+pub(crate) fn vouched_from(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    target: &TargetStatus,
+) -> Option<Time> {
+    let witness = &pass.observation.witness;
+    witness.vouches_from(pass.spec(), &world.groups, &id_of(target))
 }
 
 /// When the last of the targets that leave was deregistered.

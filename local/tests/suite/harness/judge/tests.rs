@@ -2,7 +2,9 @@
 
 use bluegreen::{
     api::{BlueGreenReleaseSpec, Duration},
-    plan::{CommandState, Group, Instance, InstanceState, LoadBalancerKind, SendCommand, Step},
+    plan::{
+        CommandState, Group, Instance, InstanceState, LoadBalancerKind, SendCommand, Step, Witness,
+    },
 };
 use serde_json::{from_value, json};
 
@@ -52,6 +54,7 @@ fn seen(targets: impl IntoIterator<Item = (TargetId, Health)>) -> Observation {
         commands: BTreeMap::from([("op".to_owned(), Reading::Known(CommandState::Absent))]),
         probes: BTreeMap::new(),
         last_effect: None,
+        witness: Witness::default(),
     }
 }
 

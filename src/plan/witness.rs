@@ -1,0 +1,255 @@
+//! What this very process has seen of the targets of a release.
+//!
+//! Status is the controller's memory, and whoever may write it may write a lie into it. A lie may
+//! put a release off; it must not stop a process that has requests. So a stop needs, besides the
+//! proof in status, what the process that asks for it has seen with its own eyes. It is lost with
+//! the process: the next one looks anew, which puts a stop off by as long as that takes
+//! (`docs/adr/0007`).
+
+use std::collections::BTreeMap;
+
+use super::{
+    Group, Observation, Reading, TargetId,
+    drain::settle,
+    limits::{DRAIN_MARGIN, FENCE, WITNESSED_LONGEST},
+};
+use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, Time};
+
+/// What one process has seen of the targets of a release, look by look.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Witness {
+    /// Since when it looks.
+    since: Option<Time>,
+    /// The targets of the fleet that a group has listed since then.
+    targets: BTreeMap<TargetId, Sighting>,
+}
+
+/// What was seen of a target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Sighting {
+    /// For each group that has listed it: since when it sends nothing new there; `None` while it
+    /// does.
+    withdrawn: BTreeMap<String, Option<Time>>,
+    /// Since when the application is quiet, and what it had served then.
+    quiet: Option<(Time, u64)>,
+    /// Nothing is in flight on it: once seen, that holds until a group lists it again.
+    drained: bool,
+}
+
+impl Witness {
+    /// One that has looked since a time, and has seen no target listed.
+    #[must_use]
+    pub fn looking_since(time: Time) -> Self {
+        Self {
+            since: Some(time),
+            targets: BTreeMap::new(),
+        }
+    }
+
+    /// One that is sure of some targets: that nothing is in flight on them. For the model, whose
+    /// walks of an honest status show that the proofs in it suffice by themselves.
+    #[must_use]
+    pub fn sure_of(targets: impl IntoIterator<Item = TargetId>, since: Time) -> Self {
+        let sure = Sighting {
+            drained: true,
+            ..Sighting::default()
+        };
+        let targets = targets.into_iter().map(|id| (id, sure.clone()));
+        Self {
+            since: Some(since),
+            targets: targets.collect(),
+        }
+    }
+
+    /// Takes a look. One that failed in part tells nothing.
+    pub fn look(&mut self, spec: &BlueGreenReleaseSpec, observation: &Observation, now: Time) {
+        let Some(groups) = groups(observation) else {
+            return;
+        };
+        self.since.get_or_insert(now);
+        for group in &groups {
+            self.look_at_group(group, observation, now);
+        }
+        for (id, sighting) in &mut self.targets {
+            sighting.look_at_probe(observation, id);
+        }
+        self.conclude(spec, &groups, observation, now);
+        let forgettable = |sighting: &Sighting| {
+            let since = sighting.withdrawn.values().copied();
+            let mut since = since.map(|at| at.is_some_and(|at| now >= at + WITNESSED_LONGEST));
+            since.all(|long| long)
+        };
+        self.targets.retain(|_, sighting| !forgettable(sighting));
+    }
+
+    fn look_at_group(&mut self, group: &Group, observation: &Observation, now: Time) {
+        let ours = |id: &TargetId| match &observation.fleet {
+            Reading::Known(fleet) => fleet.iter().any(|instance| instance.id == id.id),
+            Reading::Unknown(_) => true,
+        };
+        for id in group.targets.keys() {
+            let known = self.targets.contains_key(id);
+            if group.listed(id).is_some() && (known || ours(id)) {
+                let sighting = self.targets.entry(id.clone()).or_default();
+                sighting.withdrawn.entry(group.name.clone()).or_default();
+            }
+        }
+        for (id, sighting) in &mut self.targets {
+            let Some(since) = sighting.withdrawn.get_mut(&group.name) else {
+                continue;
+            };
+            if group.registered(id) {
+                *since = None;
+                sighting.quiet = None;
+                sighting.drained = false;
+            } else {
+                since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        spec: &BlueGreenReleaseSpec,
+        groups: &[&Group],
+        observation: &Observation,
+        now: Time,
+    ) {
+        let drained: Vec<TargetId> = self
+            .targets
+            .keys()
+            .filter(|id| {
+                self.over_at(spec, groups, id).is_some_and(|at| now >= at)
+                    || self.quiet_enough(spec, groups, observation, id)
+            })
+            .cloned()
+            .collect();
+        for id in drained {
+            if let Some(sighting) = self.targets.get_mut(&id) {
+                sighting.drained = true;
+            }
+        }
+    }
+
+    /// Since when a group sends nothing new to a target, as far as was seen.
+    fn withdrawn_since(&self, group: &Group, id: &TargetId) -> Option<Time> {
+        let sighting = self.targets.get(id);
+        match sighting.and_then(|sighting| sighting.withdrawn.get(&group.name)) {
+            Some(since) => *since,
+            None => self.since,
+        }
+    }
+
+    /// When the load balancer has let everything end: every group has let its own delay pass, and
+    /// what late nodes may have sent has had the same. `None` while a group still lists the target.
+    fn over_at(
+        &self,
+        spec: &BlueGreenReleaseSpec,
+        groups: &[&Group],
+        id: &TargetId,
+    ) -> Option<Time> {
+        let ends = groups.iter().map(|group| {
+            let gone = group.listed(id).is_none();
+            let since = self.withdrawn_since(group, id).filter(|_| gone)?;
+            let settle = settle(spec, group.load_balancer);
+            let late = if group.delay < settle {
+                group.delay
+            } else {
+                Duration::ZERO
+            };
+            Some(since + (settle + late).max(FENCE))
+        });
+        let ends: Option<Vec<Time>> = ends.collect();
+        ends?.into_iter().max()
+    }
+
+    /// Whether the application itself was quiet for long enough, after settle.
+    fn quiet_enough(
+        &self,
+        spec: &BlueGreenReleaseSpec,
+        groups: &[&Group],
+        observation: &Observation,
+        id: &TargetId,
+    ) -> bool {
+        let settled = groups.iter().map(|group| {
+            let settle = settle(spec, group.load_balancer);
+            let since = self.withdrawn_since(group, id)?;
+            Some(since + settle.max(FENCE))
+        });
+        let settled: Option<Vec<Time>> = settled.collect();
+        let settled = settled.and_then(|times| times.into_iter().max());
+        let quiet = self.targets.get(id).and_then(|sighting| sighting.quiet);
+        let reading = observation.probes.get(id).and_then(Reading::known);
+        match (&spec.drain.in_flight, settled, quiet, reading) {
+            (Some(in_flight), Some(settled), Some((since, _)), Some(reading)) => {
+                spec.drain.early_finish && reading.at >= since.max(settled) + in_flight.quiet_for
+            }
+            _ => false,
+        }
+    }
+
+    /// From when on this process may have a target stopped, as far as that can be told; `None`
+    /// while it cannot.
+    pub(super) fn vouches_from(
+        &self,
+        spec: &BlueGreenReleaseSpec,
+        groups: &[&Group],
+        id: &TargetId,
+    ) -> Option<Time> {
+        if self
+            .targets
+            .get(id)
+            .is_some_and(|sighting| sighting.drained)
+        {
+            return self.since;
+        }
+        let given_up = || {
+            let ends = groups.iter().map(|group| {
+                let settle = settle(spec, group.load_balancer);
+                let since = self.withdrawn_since(group, id)?;
+                Some(since + group.delay + settle + DRAIN_MARGIN)
+            });
+            let ends: Option<Vec<Time>> = ends.collect();
+            ends?.into_iter().max()
+        };
+        let over = self.over_at(spec, groups, id);
+        match spec.drain.on_timeout {
+            DrainTimeoutPolicy::Hold => over,
+            DrainTimeoutPolicy::Proceed => over.or_else(given_up),
+        }
+    }
+
+    /// Lets all that was seen be as old as a function makes it. For the model, in which time stands
+    /// still.
+    pub fn each_time(&mut self, f: &mut impl FnMut(&mut Time)) {
+        self.since.as_mut().map(&mut *f);
+        for sighting in self.targets.values_mut() {
+            for since in sighting.withdrawn.values_mut().flatten() {
+                f(since);
+            }
+            if let Some((since, _)) = &mut sighting.quiet {
+                f(since);
+            }
+        }
+    }
+}
+
+impl Sighting {
+    /// A row of quiet readings ends with one that is not, and with one that was not made.
+    fn look_at_probe(&mut self, observation: &Observation, id: &TargetId) {
+        let reading = observation.probes.get(id).and_then(Reading::known);
+        self.quiet = match (reading, self.quiet) {
+            (Some(reading), Some((since, served))) if reading.in_flight == 0 => {
+                let same = served == reading.served;
+                Some((if same { since } else { reading.at }, reading.served))
+            }
+            (Some(reading), None) if reading.in_flight == 0 => Some((reading.at, reading.served)),
+            (Some(_) | None, _) => None,
+        };
+    }
+}
+
+/// The target groups, where all of them were read.
+fn groups(observation: &Observation) -> Option<Vec<&Group>> {
+    observation.groups.iter().map(Reading::known).collect()
+}

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -12,7 +13,7 @@ use super::{
     Real,
     field::{Controller, Field, LOOK, NEW_VERSION, define},
     proxy::Proxy,
-    report::{Side, Suite},
+    report::{Case, Side, Suite},
     servers::Cluster,
     tools,
 };
@@ -30,65 +31,43 @@ const HALTED: Duration = Duration::from_secs(30);
 const CUT: Duration = Duration::from_millis(700);
 
 pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
-    let mut cluster = Cluster::start(real).await;
+    let cluster = Cluster::start(real).await;
+    let waits = waits_for_the_definition(real, &cluster);
     suite
         .case(
             Side::Real,
             "it waits for the definition, and works then",
-            async {
-                waits_for_the_definition(real, &cluster).await;
-            },
+            waits,
         )
         .await;
-    suite
-        .case(
-            Side::Real,
+    let cases: Vec<(&str, Case<'_>)> = vec![
+        (
             "it waits for permission, and says for which",
-            async {
-                waits_for_permission(real, &cluster).await;
-            },
-        )
-        .await;
-    suite
-        .case(
-            Side::Real,
+            waits_for_permission(real, &cluster).boxed_local(),
+        ),
+        (
             "a kubeconfig that cannot be used ends it, with a remedy",
-            async {
-                says_what_is_wrong_with_a_kubeconfig(real).await;
-            },
-        )
-        .await;
-    suite
-        .case(Side::Real, "a whole release, as kubectl shows it", async {
-            a_whole_release(real, &cluster).await;
-        })
-        .await;
-    suite
-        .case(Side::Real, "the API server is killed twice", async {
-            killed(real, &mut cluster).await;
-        })
-        .await;
-    suite
-        .case(Side::Real, "etcd is halted for 30 s", async {
-            halted(real, &cluster).await;
-        })
-        .await;
-    suite
-        .case(
-            Side::Real,
+            says_what_is_wrong_with_a_kubeconfig(real).boxed_local(),
+        ),
+        (
+            "a whole release, as kubectl shows it",
+            a_whole_release(real, &cluster).boxed_local(),
+        ),
+        ("the API server is killed twice", killed(real).boxed_local()),
+        ("etcd is halted for 30 s", halted(real).boxed_local()),
+        (
             "every connection is cut, again and again",
-            async {
-                cut(real, &cluster).await;
-            },
-        )
-        .await;
+            cut(real, &cluster).boxed_local(),
+        ),
+    ];
+    suite.together(Side::Real, cases).await;
+    // It changes the definition for a moment, under all others.
+    let beside = broken_beside(real, &cluster);
     suite
         .case(
             Side::Real,
             "a release that does not parse stops no other",
-            async {
-                broken_beside(real, &cluster).await;
-            },
+            beside,
         )
         .await;
 }
@@ -106,7 +85,7 @@ async fn waits_for_the_definition(real: &Real, cluster: &Cluster) {
 }
 
 async fn waits_for_permission(real: &Real, cluster: &Cluster) {
-    let field = Field::build(cluster, "forbidden", 2, 0).await;
+    let field = Field::build(cluster, "forbidden", 2, 1).await;
     let account = ["create", "serviceaccount", "releaser", "-n", "forbidden"];
     tools::run(&mut cluster.kubectl(&account)).await.good();
     let token = cluster.token("forbidden", "releaser").await;
@@ -175,7 +154,7 @@ async fn says_what_is_wrong_with_a_kubeconfig(real: &Real) {
 }
 
 async fn a_whole_release(real: &Real, cluster: &Cluster) {
-    let field = Field::build(cluster, "whole", 3, 0).await;
+    let field = Field::build(cluster, "whole", 3, 2).await;
     let mut controller = field.controller(real, &cluster.admin(), "first");
     field.apply(cluster, NEW_VERSION).await;
     let wait = [
@@ -227,10 +206,12 @@ async fn a_whole_release(real: &Real, cluster: &Cluster) {
     ended_well(field, &mut controller).await;
 }
 
-async fn killed(real: &Real, cluster: &mut Cluster) {
-    let field = Field::build(cluster, "killed", 4, 0).await;
+async fn killed(real: &Real) {
+    let mut cluster = Cluster::start(real).await;
+    define(&cluster).await;
+    let field = Field::build(&cluster, "killed", 4, 3).await;
     let mut controller = field.controller(real, &cluster.admin(), "first");
-    field.apply(cluster, NEW_VERSION).await;
+    field.apply(&cluster, NEW_VERSION).await;
     for changes in [2, 5] {
         until_changes(&field, &controller, changes).await;
         cluster.stop_api(Signal::KILL).await;
@@ -241,10 +222,12 @@ async fn killed(real: &Real, cluster: &mut Cluster) {
     ended_well(field, &mut controller).await;
 }
 
-async fn halted(real: &Real, cluster: &Cluster) {
-    let field = Field::build(cluster, "halted", 5, 0).await;
+async fn halted(real: &Real) {
+    let cluster = Cluster::start(real).await;
+    define(&cluster).await;
+    let field = Field::build(&cluster, "halted", 5, 4).await;
     let mut controller = field.controller(real, &cluster.admin(), "first");
-    field.apply(cluster, NEW_VERSION).await;
+    field.apply(&cluster, NEW_VERSION).await;
     until_changes(&field, &controller, 3).await;
     cluster.halt_etcd();
     sleep(HALTED).await;
@@ -254,7 +237,7 @@ async fn halted(real: &Real, cluster: &Cluster) {
 }
 
 async fn cut(real: &Real, cluster: &Cluster) {
-    let field = Field::build(cluster, "cut", 6, 0).await;
+    let field = Field::build(cluster, "cut", 6, 5).await;
     let proxy = Proxy::start(cluster.port()).await;
     let kubeconfig = cluster.kubeconfig_at("cut", cluster.admin_token(), proxy.port);
     let mut controller = field.controller(real, &kubeconfig, "first");

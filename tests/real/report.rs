@@ -6,10 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use tokio::time::error::Elapsed;
 
 /// No case takes longer than this; one that does has failed. Most take less than a second.
 const BOUND: Duration = Duration::from_secs(15 * 60);
+
+/// A case that is run together with others.
+pub(crate) type Case<'a> = LocalBoxFuture<'a, ()>;
+
+type Ended = Result<Result<(), Box<dyn Any + Send>>, Elapsed>;
 
 /// On what a case ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +51,32 @@ impl Suite {
     pub(crate) async fn case<F: Future<Output = ()>>(&mut self, side: Side, name: &str, case: F) {
         let started = Instant::now();
         let case = AssertUnwindSafe(case).catch_unwind();
-        match tokio::time::timeout(BOUND, case).await {
-            Ok(Ok(())) => self.passed(side, name, started.elapsed()),
+        let ended = tokio::time::timeout(BOUND, case).await;
+        self.ended(side, name, ended, started.elapsed());
+    }
+
+    /// Runs cases at the same time, which mostly wait.
+    pub(crate) async fn together(&mut self, side: Side, cases: Vec<(&str, Case<'_>)>) {
+        let mut running: FuturesUnordered<_> = cases
+            .into_iter()
+            .map(|(name, case)| async move {
+                let started = Instant::now();
+                let case = AssertUnwindSafe(case).catch_unwind();
+                (
+                    name,
+                    tokio::time::timeout(BOUND, case).await,
+                    started.elapsed(),
+                )
+            })
+            .collect();
+        while let Some((name, ended, took)) = running.next().await {
+            self.ended(side, name, ended, took);
+        }
+    }
+
+    fn ended(&mut self, side: Side, name: &str, ended: Ended, took: Duration) {
+        match ended {
+            Ok(Ok(())) => self.passed(side, name, took),
             Ok(Err(panic)) => self.failed(side, name, words(panic.as_ref())),
             Err(_) => self.failed(side, name, &format!("it took longer than {BOUND:?}")),
         }

@@ -33,7 +33,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller. This is the default.
-    Run(Run),
+    Run(Box<Run>),
     /// Print the CustomResourceDefinition.
     Crd,
 }
@@ -143,7 +143,7 @@ fn main() -> ExitCode {
             print!("{}", crd::yaml());
             ExitCode::SUCCESS
         }
-        Some(Command::Run(run)) => start(run),
+        Some(Command::Run(run)) => start(*run),
         None => start(arguments.run),
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct LeaseObject<'a> {
 /// How a write ended.
 pub(super) enum Written {
     /// It is on the server, as this.
-    Landed(Lease),
+    Landed(Box<Lease>),
     /// Somebody else wrote it since it was read.
     Beaten,
 }
@@ -169,7 +169,7 @@ fn parameters() -> PostParams {
 
 fn written(answer: Result<Lease, Error>) -> Result<Written, Error> {
     match answer {
-        Ok(lease) => Ok(Written::Landed(lease)),
+        Ok(lease) => Ok(Written::Landed(Box::new(lease))),
         Err(error) => match error.status() {
             // 409 is both "conflict" and "already exists"; 404 on a replace: it was deleted.
             Some(status) if status.code == 409 => Ok(Written::Beaten),

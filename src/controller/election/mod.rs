@@ -194,7 +194,7 @@ impl Election<'_> {
     ) -> Option<Elected> {
         let began = Moment::now();
         match write.await {
-            Ok(Written::Landed(lease)) => Some(self.elected(lease, began, new)),
+            Ok(Written::Landed(lease)) => Some(self.elected(*lease, began, new)),
             Ok(Written::Beaten) => {
                 debug!("another was faster");
                 None
@@ -253,7 +253,7 @@ impl Election<'_> {
                 let written = timeout(every, object.renew(lease)).await;
                 match written {
                     Ok(Ok(Written::Landed(new))) => {
-                        *lease = new;
+                        *lease = *new;
                         self.authority.renewed(began);
                         self.standing.no_trouble();
                         renewed = began;

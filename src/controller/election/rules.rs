@@ -19,7 +19,7 @@ pub(super) enum Sight {
         over: Instant,
     },
     /// It is there.
-    Seen(Seen),
+    Seen(Box<Seen>),
 }
 
 /// A lease as it was seen.
@@ -41,7 +41,7 @@ pub(super) enum Claim {
     /// Make a lease.
     Create,
     /// Take this lease, if it is still the same.
-    Take(Lease),
+    Take(Box<Lease>),
     /// Wait until then at the latest; its holder may renew it or give it back before.
     Wait { until: Instant },
 }
@@ -51,10 +51,10 @@ impl Sight {
     pub(super) fn look(&self, lease: Option<&Lease>, own: Duration, now: Instant) -> Self {
         match (lease, self) {
             (Some(lease), Self::Seen(seen)) if same(&seen.lease, lease) => self.clone(),
-            (Some(lease), _) => Self::Seen(Seen {
+            (Some(lease), _) => Self::Seen(Box::new(Seen {
                 lease: lease.clone(),
                 over: now + lasts(lease).unwrap_or(own),
-            }),
+            })),
             (None, Self::Seen(seen)) if holder(&seen.lease).is_some() => {
                 Self::Deleted { over: seen.over }
             }
@@ -70,13 +70,16 @@ impl Sight {
             Self::Missing => Claim::Create,
             Self::Deleted { over } if *over <= now => Claim::Create,
             Self::Deleted { over } => Claim::Wait { until: *over },
-            Self::Seen(Seen { lease, over }) => match holder(lease) {
-                None => Claim::Take(lease.clone()),
-                // Written by us, with an answer that was lost. Nobody else has our identity.
-                Some(holder) if holder == identity => Claim::Take(lease.clone()),
-                Some(_) if *over <= now => Claim::Take(lease.clone()),
-                Some(_) => Claim::Wait { until: *over },
-            },
+            Self::Seen(seen) => {
+                let take = || Claim::Take(Box::new(seen.lease.clone()));
+                match holder(&seen.lease) {
+                    None => take(),
+                    // Written by us, with an answer that was lost. Nobody else has our identity.
+                    Some(holder) if holder == identity => take(),
+                    Some(_) if seen.over <= now => take(),
+                    Some(_) => Claim::Wait { until: seen.over },
+                }
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod careless;
 mod faults;
 mod harness;
 mod hostile;
+mod iam;
 mod kills;
 mod releases;
 mod timing;

@@ -11,6 +11,7 @@
 
 mod careless;
 mod faults;
+mod gitops;
 mod harness;
 mod hostile;
 mod iam;

@@ -13,6 +13,9 @@ use super::{Command, Duration, LastRequest, StopCommand, TargetStatus, Time};
 /// What the controller knows and intends.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// Whoever waits for a release, as Helm and Flux do, calls an object without a status ready. So it
+// has one from the beginning, of a generation that is none.
+#[schemars(extend("default" = { "observedGeneration": -1 }))]
 pub struct BlueGreenReleaseStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@
 mod conformance;
 mod controller;
 mod field;
+mod gitops;
 mod helm;
 mod kubectl;
 mod leaders;
@@ -41,6 +42,7 @@ const SUITES: &[&str] = &[
     "conformance",
     "kubectl",
     "helm",
+    "gitops",
     "controller",
     "rbac",
     "leaders",
@@ -52,6 +54,7 @@ async fn run(name: &str, real: &Real, suite: &mut Suite) {
         "conformance" => conformance::suite(real, suite).await,
         "kubectl" => kubectl::suite(real, suite).await,
         "helm" => helm::suite(real, suite).await,
+        "gitops" => gitops::suite(real, suite).await,
         "rbac" => rbac::suite(real, suite).await,
         "controller" => controller::suite(real, suite).await,
         "leaders" => leaders::suite(real, suite).await,

@@ -11,8 +11,10 @@
 
 mod careless;
 mod faults;
+mod gitops;
 mod harness;
 mod hostile;
+mod iam;
 mod kills;
 mod releases;
 mod timing;

@@ -1,0 +1,40 @@
+-- Which requests the controller would take from a BlueGreenRelease as it stands. `obj` is the
+-- object. Whether an abort can still put everything back, only the controller knows: where it
+-- cannot, status.lastRequest says so and nothing happens.
+
+local status = obj.status or {}
+local spec = obj.spec or {}
+local course = status.course or {}
+
+local on_its_way = status.course ~= nil
+local forward = course.direction == "Forward"
+local back = course.direction == "Back"
+local held = course.hold ~= nil
+local paused = course.pausedAt ~= nil
+local manual = spec.promotion ~= nil and spec.promotion.mode == "Manual"
+local stalled = false
+for _, condition in ipairs(status.conditions or {}) do
+  stalled = stalled or (condition.type == "Stalled" and condition.status == "True")
+end
+
+-- What failed is tried again by itself when the spec has changed since.
+local failed = not on_its_way
+  and status.failedGeneration ~= nil
+  and status.failedGeneration == obj.metadata.generation
+
+local possible = {
+  promote = forward and manual and not held and course.promotedAt == nil,
+  abort = forward and status.blue ~= nil,
+  retry = failed or (forward and held) or (back and stalled),
+  pause = on_its_way and not paused,
+  resume = on_its_way and paused,
+}
+
+local observed = status.observedGeneration == obj.metadata.generation
+local ending = obj.metadata.deletionTimestamp ~= nil
+
+local actions = {}
+for name, holds in pairs(possible) do
+  actions[name] = { disabled = ending or not observed or not holds }
+end
+return actions

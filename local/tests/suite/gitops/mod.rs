@@ -1,0 +1,123 @@
+//! What tools that sync a repository read of a release: `gitops/`, over statuses that this
+//! controller wrote.
+//!
+//! `gitops/statuses/` holds an object for each state in which a release can be seen, and
+//! `gitops/verdicts.yaml` what each tool makes of it. That Argo CD's scripts say so is asked by
+//! `tests/real/gitops.rs`, with a real Lua.
+
+mod cel;
+mod files;
+mod kstatus;
+mod recorded;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bluegreen::api::crd;
+use serde_json::Value;
+
+use self::files::{Verdict, fixtures, text, verdicts, yaml};
+
+/// The objects with what is expected of them.
+fn cases() -> Vec<(String, Value, Verdict)> {
+    let mut verdicts = verdicts();
+    let cases: Vec<_> = fixtures()
+        .into_iter()
+        .map(|(name, object)| {
+            let verdict = verdicts.remove(&name);
+            let verdict = verdict.unwrap_or_else(|| panic!("no verdict is written for {name}"));
+            (name, object, verdict)
+        })
+        .collect();
+    assert!(
+        verdicts.is_empty(),
+        "no status is recorded for {verdicts:?}"
+    );
+    cases
+}
+
+#[test]
+fn every_phase_is_recorded() {
+    let definition = serde_json::to_value(crd::definition()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let status = &schema["properties"]["status"]["properties"];
+    let phase = &status["phase"];
+    let words = phase["enum"].as_array().into_iter().flatten();
+    let oneofs = phase["oneOf"].as_array().into_iter().flatten();
+    let oneofs = oneofs.flat_map(|one| one["enum"].as_array().into_iter().flatten());
+    let word = |word: &Value| word.as_str().map(str::to_owned);
+    let all: BTreeSet<_> = words.chain(oneofs).filter_map(word).collect();
+    assert!(all.len() > 10, "{phase}");
+    let seen: BTreeSet<_> = fixtures()
+        .values()
+        .filter_map(|object| word(&object["status"]["phase"]))
+        .collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn kstatus_says_what_is_written() {
+    for (name, object, verdict) in cases() {
+        assert_eq!(kstatus::verdict(&object), verdict.kstatus, "{name}");
+    }
+}
+
+#[test]
+fn flux_says_what_is_written() {
+    let kustomization = yaml("flux/kustomization.yaml");
+    let checks = kustomization["spec"]["healthCheckExprs"]
+        .as_array()
+        .unwrap();
+    assert_eq!(checks.len(), 1);
+    for (name, object, verdict) in cases() {
+        for field in ["apiVersion", "kind"] {
+            assert_eq!(checks[0][field], object[field], "{name}");
+        }
+        assert_eq!(cel::verdict(&checks[0], &object), verdict.flux, "{name}");
+    }
+}
+
+/// The two ways of Flux to look at a release differ in one state only: a version that was rolled
+/// back is not ready, which kstatus reads as not ready yet.
+#[test]
+fn flux_with_and_without_its_expressions_differ_only_after_a_rollback() {
+    for (name, object, verdict) in cases() {
+        let flux = match verdict.kstatus {
+            kstatus::Status::Current => "current",
+            kstatus::Status::Failed => "failed",
+            kstatus::Status::InProgress | kstatus::Status::Terminating => "inProgress",
+        };
+        let rolled_back = object["status"]["phase"] == "RolledBack";
+        assert_eq!(flux != verdict.flux, rolled_back, "{name}");
+    }
+}
+
+/// The ConfigMap holds the scripts as they are in their files.
+#[test]
+fn argo_cds_settings_hold_the_scripts() {
+    let map = files::argo_cd();
+    let file = files::path("argo-cd/argocd-cm.yaml");
+    files::compare(&file, &map);
+    let parsed: Value = serde_norway::from_str(&map).unwrap();
+    let key = "resource.customizations.actions.bluegreen.dev_BlueGreenRelease";
+    let actions = parsed["data"][key].as_str().unwrap();
+    let actions: Value = serde_norway::from_str(actions).unwrap();
+    assert_eq!(
+        actions["discovery.lua"],
+        text("argo-cd/actions/discovery.lua")
+    );
+    let named: BTreeMap<_, _> = actions["definitions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["name"].as_str().unwrap(),
+                one["action.lua"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(named.len(), files::ACTIONS.len());
+    for (name, script) in named {
+        assert_eq!(script, text(&format!("argo-cd/actions/{name}/action.lua")));
+    }
+}

@@ -1,0 +1,132 @@
+//! Who waits for a release: `helm install --wait`, which goes by kstatus, and `kubectl wait`.
+
+use std::time::Duration;
+
+use kube::{Api, api::DynamicObject};
+use tokio::time::{Instant, sleep};
+
+use super::{NAMESPACE, cluster, releases, word, write_status};
+use crate::{
+    Real,
+    report::{Side, Suite},
+    servers::Cluster,
+    tools::{Said, run},
+};
+
+/// How long Helm may wait where it is to see the end; much longer than it needs.
+const LONG: &str = "120s";
+
+/// How long it waits where there is no end to see.
+const SHORT: &str = "5s";
+
+pub(super) async fn suite(real: &Real, suite: &mut Suite) {
+    suite
+        .case(
+            Side::Real,
+            "helm install --wait ends well when the release is live",
+            live(real),
+        )
+        .await;
+    suite
+        .case(
+            Side::Real,
+            "helm install --wait fails when the release stalls",
+            stalled(real),
+        )
+        .await;
+    suite
+        .case(
+            Side::Real,
+            "helm install --wait does not end before the release has",
+            under_way(real),
+        )
+        .await;
+    suite
+        .case(Side::Real, "kubectl wait sees each end", kubectl(real))
+        .await;
+}
+
+/// `helm install --wait` of a chart that contains a release.
+async fn install(real: &Real, cluster: &Cluster, name: &str, timeout: &str) -> Said {
+    let chart = real.tools.project.join("tests/real/gitops/chart");
+    // The server is older than server-side apply of such objects, and than Helm's validation.
+    let arguments = [
+        "install",
+        name,
+        word(&chart),
+        "--namespace",
+        NAMESPACE,
+        "--wait",
+        "--timeout",
+        timeout,
+        "--server-side=false",
+        "--disable-openapi-validation",
+    ];
+    run(&mut cluster.helm(&arguments)).await
+}
+
+/// Waits until Helm has made the release; whoever runs the case bounds it.
+async fn made(releases: &Api<DynamicObject>, name: &str) {
+    while releases.get_opt(name).await.unwrap().is_none() {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Installs, and writes statuses one after the other when the release is there.
+async fn installed(real: &Real, name: &str, statuses: &[&str], timeout: &str) -> (Said, Duration) {
+    let cluster = cluster(real).await;
+    let releases = releases(cluster.client().await);
+    let began = Instant::now();
+    let writing = async {
+        made(&releases, name).await;
+        for status in statuses {
+            write_status(real, &releases, name, status).await;
+        }
+    };
+    let (said, ()) = tokio::join!(install(real, &cluster, name, timeout), writing);
+    (said, began.elapsed())
+}
+
+async fn live(real: &Real) {
+    let statuses = ["starting", "awaiting-promotion", "draining", "released"];
+    let (said, _) = installed(real, "snackgame", &statuses, LONG).await;
+    assert!(said.good().contains("deployed"));
+}
+
+async fn stalled(real: &Real) {
+    let (said, took) = installed(real, "snackgame", &["starting", "stalled"], LONG).await;
+    let words = said.bad();
+    assert!(words.contains("snackgame"), "{words}");
+    assert!(took < Duration::from_secs(100), "it waited for {took:?}");
+}
+
+async fn under_way(real: &Real) {
+    for statuses in [&[][..], &["registering"], &["awaiting-promotion"]] {
+        let (said, _) = installed(real, "snackgame", statuses, SHORT).await;
+        let words = said.bad();
+        assert!(words.contains("deadline"), "{statuses:?}: {words}");
+    }
+}
+
+async fn kubectl(real: &Real) {
+    let cluster = cluster(real).await;
+    let releases = releases(cluster.client().await);
+    install(real, &cluster, "snackgame", SHORT).await.bad();
+    let wait = async |condition: &str, timeout: &str| {
+        let condition = format!("--for=condition={condition}");
+        let timeout = format!("--timeout={timeout}");
+        let namespace = format!("--namespace={NAMESPACE}");
+        let arguments = ["wait", "bgr/snackgame", &condition, &timeout, &namespace];
+        run(&mut cluster.kubectl(&arguments)).await
+    };
+    for (status, holds, not) in [
+        ("registering", "Reconciling", "Ready"),
+        ("stalled", "Stalled", "Ready"),
+        ("released", "Ready", "Stalled"),
+    ] {
+        write_status(real, &releases, "snackgame", status).await;
+        wait(holds, "60s").await.good();
+        let words = wait(not, "1s").await.bad();
+        assert!(words.contains("timed out"), "{words}");
+    }
+}

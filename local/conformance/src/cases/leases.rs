@@ -13,6 +13,7 @@ super::list! { "leases":
     a_lease_is_taken_by_one_of_two,
     a_lease_is_renewed_and_released,
     an_update_creates_a_lease_that_is_not_there,
+    an_update_of_a_lease_that_was_deleted_creates_none,
     the_times_of_a_lease_have_microseconds,
     a_lease_must_be_valid,
 }
@@ -107,6 +108,23 @@ async fn an_update_creates_a_lease_that_is_not_there(api: Api) -> Outcome {
     let mut wanted = lease("other", json!({"holderIdentity": "one"}));
     wanted["metadata"]["resourceVersion"] = json!("5");
     api.put(&path, &wanted).await?.ok_with(201)?;
+    Ok(())
+}
+
+async fn an_update_of_a_lease_that_was_deleted_creates_none(api: Api) -> Outcome {
+    let held = lease("leader", json!({"holderIdentity": "one"}));
+    let held = api.post(&api.leases(), &held).await?.ok_with(201)?;
+    let path = format!("{}/leader", api.leases());
+    api.delete(&path).await?.ok()?;
+    let message = api.put(&path, &held).await?.refused(409, "Conflict")?;
+    holds!(
+        message.ends_with(&format!(
+            "Precondition failed: UID in precondition: {}, UID in object meta: ",
+            text(&held, "/metadata/uid")
+        )),
+        "{message}"
+    );
+    api.get(&path).await?.refused(404, "NotFound")?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Registry, Verb,
     catalog::Resource,
     field_error::FieldError,
-    object::{Decoded, FieldValidation, Scope, Writer, decode, decode_value, text},
+    object::{Decoded, FieldValidation, Scope, Writer, decode, decode_value, text, wrong_uid},
     patch::{self, Apply, Manager, PatchKind},
     protobuf,
     request::content_type,
@@ -51,7 +51,11 @@ pub(super) fn update(registry: &Registry, call: &Call) -> Result<Reply, ApiError
     let (object, warnings) = read_object(call)?;
     let key = Writer::key(&call.resource, &call.target.namespace, &call.target.name);
     if call.resource.is_created_by_update() && registry.lock().store.get(&key).is_none() {
-        return create(registry, call);
+        return match object["metadata"]["uid"].as_str() {
+            // Whoever names a UID means an object that there was.
+            Some(uid) if !uid.is_empty() => Err(wrong_uid(&call.resource, &key, uid, "")),
+            Some(_) | None => create(registry, call),
+        };
     }
     let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
         replace(writer, resource, call, object)

@@ -32,6 +32,17 @@ const SERVER_OWNED: [&str; 6] = [
     "selfLink",
 ];
 
+/// The object is not the one that the caller means; where `found` is empty, there is none.
+pub(crate) fn wrong_uid(resource: &Resource, key: &Key, wanted: &str, found: &str) -> ApiError {
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}/{}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object \
+         meta: {found}",
+        resource.group, resource.plural, key.namespace, key.name
+    );
+    ApiError::conflict(&resource.group_resource(), &key.name, &why)
+}
+
 impl Writer<'_> {
     /// Replaces the object at `key` with `new`, which need not say what only the server sets.
     pub(crate) fn update(
@@ -108,13 +119,7 @@ impl Writer<'_> {
         }
         let (old_uid, new_uid) = (text(old, "/metadata/uid"), text(new, "/metadata/uid"));
         if !new_uid.is_empty() && new_uid != old_uid {
-            let why = format!(
-                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}/{}, \
-                 ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
-                 precondition: {new_uid}, UID in object meta: {old_uid}",
-                resource.group, resource.plural, key.namespace, key.name
-            );
-            return Err(ApiError::conflict(&resource.group_resource(), name, &why));
+            return Err(wrong_uid(resource, key, new_uid, old_uid));
         }
         let version = text(new, "/metadata/resourceVersion");
         if version.is_empty() && !resource.allows_unconditional_update() {

@@ -4,7 +4,7 @@
 //! planner, which decides what to do about it; only a failure of Kubernetes ends the pass.
 
 use kube::ResourceExt;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Ctx, World,
@@ -36,7 +36,6 @@ pub(super) async fn execute<W: World, C: Cloud>(
     seen: &Seen<C>,
     step: &Step,
 ) -> Result<Executed, Error> {
-    announce(object, step);
     let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     match step {
         Step::AddFinalizer => Ok(changed(finalizer::add(&api, object).await?)),
@@ -103,31 +102,9 @@ fn remember<W: World, C: Cloud>(
                 .as_ref()
                 .and_then(|status| status.intent.as_ref());
             let intent = intent.map(|intent| intent.id.clone()).unwrap_or_default();
-            warn!(release = %object.name_any(), intent, kind = ?failure.kind, "an effect failed: {}", failure.message);
+            warn!(intent, kind = ?failure.kind, "an effect failed: {}", failure.message);
             ctx.memory
                 .effect_failed(&seen.release.uid, intent, failure, ctx.now());
         }
     }
-}
-
-fn announce(object: &BlueGreenRelease, step: &Step) {
-    let (verb, targets) = match step {
-        Step::AddFinalizer => ("AddFinalizer", String::new()),
-        Step::RemoveFinalizer => ("RemoveFinalizer", String::new()),
-        Step::Register { group: _, targets } => ("Register", listed(targets)),
-        Step::Deregister { group: _, targets } => ("Deregister", listed(targets)),
-        Step::Send(command) => (command.kind.as_str(), command.instances.join(" ")),
-        Step::Terminate { instances } => ("Terminate", instances.join(" ")),
-    };
-    let revision = object.status.as_ref().map_or(0, |status| status.revision);
-    let namespace = object.namespace().unwrap_or_default();
-    info!(release = %object.name_any(), namespace, step = verb, targets, revision, "executing");
-}
-
-fn listed(targets: &[crate::plan::TargetId]) -> String {
-    targets
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -15,6 +15,7 @@ mod backoff;
 mod cached;
 mod clock;
 mod context;
+mod decided;
 mod edge;
 mod election;
 mod error;

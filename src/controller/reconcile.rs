@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
-use tracing::{debug, warn};
+use tracing::{Instrument, Span, debug, error_span, warn};
 
 use super::{
     CloudProvider, Ctx, Outcome, World,
@@ -147,6 +147,21 @@ pub(super) async fn reconcile<W: World>(
     cached: Arc<Cached>,
     ctx: Arc<Ctx<W>>,
 ) -> Result<Action, Error> {
+    let span = span(&cached);
+    counted(cached, ctx).instrument(span).await
+}
+
+/// Names the release on every log line of its pass. Its level is the highest, so that it is there
+/// however little is logged.
+fn span(cached: &Cached) -> Span {
+    let namespace = cached.namespace().unwrap_or_default();
+    error_span!(
+        "pass",
+        release = format!("{namespace}/{}", cached.name_any())
+    )
+}
+
+async fn counted<W: World>(cached: Arc<Cached>, ctx: Arc<Ctx<W>>) -> Result<Action, Error> {
     let started = tokio::time::Instant::now();
     let result = AssertUnwindSafe(pass(&cached, &ctx)).catch_unwind().await;
     let result = result.unwrap_or(Err(Error::Panicked));
@@ -154,7 +169,7 @@ pub(super) async fn reconcile<W: World>(
         .as_ref()
         .map_or(Outcome::Failed, |(outcome, _)| *outcome);
     ctx.metrics.reconciled(outcome, started.elapsed());
-    debug!(release = %cached.name_any(), ?outcome, "pass ended");
+    debug!(?outcome, "pass ended");
     let (_, again) = result?;
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
@@ -169,6 +184,6 @@ pub(super) fn error_policy<W: World>(
 ) -> Action {
     let uid = cached.uid().unwrap_or_default();
     let wait = ctx.memory.failed(&uid);
-    warn!(release = %cached.name_any(), namespace = cached.namespace(), %error, ?wait, "a pass failed and is tried again");
+    span(&cached).in_scope(|| warn!(%error, ?wait, "a pass failed and is tried again"));
     Action::requeue(wait)
 }

@@ -1,11 +1,12 @@
 //! Writes the status, with the intent in it, before anything is done.
 
 use kube::{Api, Resource, ResourceExt, api::PostParams, core::error_boundary::InvalidObject};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Ctx, World,
     cached::Cached,
+    decided::decided,
     error::{Error, call},
     events::{self, notices},
 };
@@ -46,6 +47,9 @@ pub(super) async fn report<W: World>(
     let unwritten = BlueGreenReleaseStatus::default();
     let old = object.status.as_ref().unwrap_or(&unwritten);
     if *old == decision.status && !needs_fence(decision) {
+        if decision.step.is_some() {
+            decided(decision, &[]);
+        }
         return Ok(Reported::Landed(Box::new(object)));
     }
     let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
@@ -53,9 +57,7 @@ pub(super) async fn report<W: World>(
     match replace(&api, &object, &decision.status).await {
         Ok(written) => {
             let notices = notices(old, &decision.status);
-            for notice in &notices {
-                info!(release = %object.name_any(), namespace, reason = notice.reason, "{}", notice.note);
-            }
+            decided(decision, &notices);
             ctx.metrics.proven(old, &decision.status);
             ctx.notebook.note(&written, notices);
             Ok(Reported::Landed(Box::new(written)))
@@ -84,8 +86,7 @@ fn needs_fence(decision: &Decision) -> bool {
 
 /// Tells of an object that this version does not understand. It has no status that could say so.
 pub(super) fn not_understood<W>(ctx: &Ctx<W>, object: &Cached, error: &InvalidObject) {
-    let namespace = object.namespace();
-    warn!(release = %object.name_any(), namespace, %error, "this release is left alone until it is corrected");
+    warn!(%error, "this release is left alone until it is corrected");
     let generation = object.meta().generation.unwrap_or(0);
     ctx.notebook
         .note(object, vec![events::not_understood(generation, error)]);

@@ -7,6 +7,7 @@
 mod cached;
 mod cloud;
 mod election;
+mod logs;
 mod pass;
 mod planner;
 mod probe;

@@ -8,6 +8,7 @@ mod cached;
 mod cloud;
 mod election;
 mod logs;
+mod page;
 mod pass;
 mod planner;
 mod probe;

@@ -19,7 +19,7 @@ use crate::{
     plan::FailureKind,
 };
 
-fn status(value: Value) -> BlueGreenReleaseStatus {
+pub(super) fn status(value: Value) -> BlueGreenReleaseStatus {
     serde_json::from_value(value).unwrap()
 }
 
@@ -189,7 +189,7 @@ fn a_note_fits_into_a_kubernetes_event() {
     assert!(notice.note.len() <= 1024 && notice.note.len() > 1000);
 }
 
-fn rendered(metrics: &Metrics) -> String {
+pub(super) fn rendered(metrics: &Metrics) -> String {
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     let mut text = String::new();

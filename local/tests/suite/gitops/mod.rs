@@ -61,6 +61,16 @@ fn kstatus_says_what_is_written() {
     }
 }
 
+/// Why the definition gives a release a status before the controller does.
+#[test]
+fn without_its_first_status_a_release_would_be_taken_for_ready() {
+    let mut object = fixtures().remove("not-seen-yet").unwrap();
+    assert_eq!(object["status"]["observedGeneration"], -1);
+    assert_eq!(kstatus::verdict(&object), kstatus::Status::InProgress);
+    object.as_object_mut().unwrap().remove("status");
+    assert_eq!(kstatus::verdict(&object), kstatus::Status::Current);
+}
+
 #[test]
 fn flux_says_what_is_written() {
     let kustomization = yaml("flux/kustomization.yaml");

@@ -1,5 +1,7 @@
 //! The walk: every state, breadth first, and the way back from every end.
 
+mod others;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -495,74 +497,6 @@ impl Walk<'_> {
             },
         );
         Ok(())
-    }
-
-    fn meddle(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
-        if self.scenario.budget.others == 0 {
-            return;
-        }
-        for deed in world.deeds() {
-            let mut world = world.clone();
-            world.meddle(deed);
-            let key = self.key((status.clone(), world, *meta));
-            after.push((How::Others(deed), key));
-        }
-    }
-
-    fn lie(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
-        if self.scenario.budget.lies == 0 {
-            return;
-        }
-        for lie in lies::all(status) {
-            let mut status = status.clone();
-            lies::write(self.scenario, &mut status, lie);
-            let meta = Meta {
-                lied: true,
-                ..*meta
-            };
-            let key = self.key((status, world.clone(), meta));
-            after.push((How::Lied(lie), key));
-        }
-    }
-
-    fn ask(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
-        if meta.deleting {
-            return;
-        }
-        for (how, ask) in people::asks(self.scenario, status, meta.asked) {
-            let meta = Meta {
-                asked: Some(ask),
-                ..*meta
-            };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((how, key));
-        }
-    }
-
-    fn change_spec(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
-        // Two changes at most: the budget says so, and generations stay small.
-        if meta.deleting || meta.generation > self.scenario.budget.spec_change {
-            return;
-        }
-        let generation = meta.generation + 1;
-        for wanted in (1..=3).filter(|wanted| *wanted != meta.version) {
-            let meta = Meta {
-                version: wanted,
-                generation,
-                ..*meta
-            };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((How::SpecChange(wanted), key));
-        }
-        if self.scenario.may_delete {
-            let meta = Meta {
-                generation,
-                deleting: true,
-                ..*meta
-            };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((How::Delete, key));
-        }
     }
 
     /// A state from which no end can be reached when faults stop and people let it go on.

@@ -29,6 +29,6 @@ if ready.status == "True" then
   return health("Healthy", message)
 end
 
--- A version that was rolled back is not the version that the spec asks for.
-local at_rest = { RolledBack = "Degraded", Paused = "Suspended", AwaitingPromotion = "Suspended" }
+-- It waits for a person, who meant it to.
+local at_rest = { Paused = "Suspended", AwaitingPromotion = "Suspended" }
 return health(at_rest[ready.reason] or "Progressing", message)

@@ -129,7 +129,6 @@ impl Reason {
             Self::Released
             | Self::Releasing
             | Self::RollingBack
-            | Self::RolledBack
             | Self::Deleting
             | Self::Paused
             | Self::AwaitingPromotion
@@ -137,7 +136,8 @@ impl Reason {
             | Self::TargetsHealthy
             | Self::TargetUnhealthy
             | Self::TargetsDrained => false,
-            Self::AccessDenied
+            Self::RolledBack
+            | Self::AccessDenied
             | Self::TargetGroupNotFound
             | Self::TargetGroupUnsuitable
             | Self::NoInstances

@@ -7,8 +7,8 @@
 use std::fmt::Display;
 
 use crate::api::{
-    BlueGreenReleaseStatus, HistoryEntry, LastRequest, Outcome, Phase, RequestOutcome, StopHow,
-    TargetStatus,
+    BlueGreenReleaseStatus, HistoryEntry, LastRequest, Outcome, Phase, Reason, RequestOutcome,
+    StopHow, TargetStatus,
 };
 
 /// How many targets a note lists by name. A note may have 1 kB.
@@ -118,6 +118,10 @@ fn stalled(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option
     };
     let (reason, message) = find(new)?;
     if find(old).is_some_and(|(before, _)| before == reason) {
+        return None;
+    }
+    // It is told already, with its cause, as the end of the revision.
+    if reason == Reason::RolledBack.as_str() {
         return None;
     }
     let action = format!("{reason}-{}", revision(new));

@@ -312,7 +312,7 @@ fn write(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, account: Account)
     let generation = Some(pass.release.generation);
     let ready = reason == Reason::Released;
     let stalled = reason.stalls();
-    let reconciling = !ready && !stalled && !matches!(reason, Reason::RolledBack);
+    let reconciling = !ready && !stalled;
     let mut set = |type_: &str, value: Option<(bool, Reason, &str)>| {
         set_condition(&mut status.conditions, type_, value, generation, pass.now);
     };

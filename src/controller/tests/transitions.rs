@@ -112,6 +112,19 @@ fn a_stall_is_a_warning_with_its_reason_and_told_once() {
 }
 
 #[test]
+fn a_rollback_is_not_told_twice() {
+    let old = status(json!({ "phase": "RollingBack", "revision": 7 }));
+    let new = status(
+        json!({ "phase": "RolledBack", "revision": 7, "conditions": [{ "type": "Stalled", "status": "True", "reason": "RolledBack", "message": "version 1.8.0 was rolled back", "lastTransitionTime": AT }] }),
+    );
+    let [notice] = notices(&old, &new).try_into().unwrap();
+    assert_eq!(
+        (notice.severity, notice.reason),
+        (Severity::Warning, "RolledBack")
+    );
+}
+
+#[test]
 fn targets_of_one_step_share_an_event_and_are_told_apart_by_the_first() {
     let ids: Vec<String> = (0..12).map(|n| format!("i-{n:02}")).collect();
     let of = |steps: Value| {

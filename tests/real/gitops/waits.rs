@@ -94,10 +94,15 @@ async fn live(real: &Real) {
 }
 
 async fn stalled(real: &Real) {
-    let (said, took) = installed(real, "snackgame", &["starting", "stalled"], LONG).await;
-    let words = said.bad();
-    assert!(words.contains("snackgame"), "{words}");
-    assert!(took < Duration::from_secs(100), "it waited for {took:?}");
+    for end in ["stalled", "rolled-back"] {
+        let (said, took) = installed(real, "snackgame", &["starting", end], LONG).await;
+        let words = said.bad();
+        assert!(words.contains("snackgame"), "{end}: {words}");
+        assert!(
+            took < Duration::from_secs(100),
+            "{end}: it waited for {took:?}"
+        );
+    }
 }
 
 async fn under_way(real: &Real) {
@@ -122,6 +127,7 @@ async fn kubectl(real: &Real) {
     for (status, holds, not) in [
         ("registering", "Reconciling", "Ready"),
         ("stalled", "Stalled", "Ready"),
+        ("rolled-back", "Stalled", "Reconciling"),
         ("released", "Ready", "Stalled"),
     ] {
         write_status(real, &releases, "snackgame", status).await;

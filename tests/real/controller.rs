@@ -2,6 +2,8 @@
 //! middle of a release; and what it says where it cannot work. Whatever happens, the release ends
 //! well, nothing is done twice, and no request fails.
 
+mod versions;
+
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -58,6 +60,14 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         (
             "every connection is cut, again and again",
             cut(real, &cluster).boxed_local(),
+        ),
+        (
+            "the next version's definition comes first",
+            versions::next_definition(real).boxed_local(),
+        ),
+        (
+            "two controllers without a lease",
+            versions::without_a_lease(real, &cluster).boxed_local(),
         ),
     ];
     suite.together(Side::Real, cases).await;

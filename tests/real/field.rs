@@ -131,6 +131,23 @@ pub(crate) async fn define(cluster: &Cluster) {
     super::tools::run(&mut cluster.kubectl(&wait)).await.good();
 }
 
+/// Changes the schema of the resource, and gives it as it was.
+pub(crate) async fn redefine(cluster: &Cluster, change: impl FnOnce(&mut Value)) -> Value {
+    let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client().await);
+    let name = "bluegreenreleases.bluegreen.dev";
+    let definition = definitions.get(name).await.unwrap();
+    let mut definition = serde_json::to_value(&definition).unwrap();
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let was = schema.clone();
+    change(schema);
+    let definition = serde_json::from_value(definition).unwrap();
+    definitions
+        .replace(name, &PostParams::default(), &definition)
+        .await
+        .unwrap();
+    was
+}
+
 /// Where a controller works.
 pub(crate) enum Place {
     /// In the field's namespace, where its lease is too.
@@ -140,6 +157,8 @@ pub(crate) enum Place {
         /// The lease's namespace.
         lease: String,
     },
+    /// In the field's namespace, without a lease.
+    Unled,
 }
 
 /// A field: its release has a namespace of its own.
@@ -203,6 +222,10 @@ impl Field {
                     format!("--lease-namespace={}", self.namespace),
                 ],
                 Place::Everywhere { lease } => vec![format!("--lease-namespace={lease}")],
+                Place::Unled => vec![
+                    format!("--namespace={}", self.namespace),
+                    "--leader-election=false".to_owned(),
+                ],
             })
             .args([
                 "--lease-duration=10s",
@@ -228,19 +251,10 @@ impl Field {
     /// Makes an object beside the release that no version understands. The definition refuses it,
     /// so it is another one for a moment, as an old one would be.
     pub(crate) async fn break_one(&self, cluster: &Cluster) {
-        let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client().await);
-        let name = "bluegreenreleases.bluegreen.dev";
-        let was = definitions.get(name).await.unwrap();
-        let mut loose = was.clone();
-        let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-        for version in &mut loose.spec.versions {
-            version.schema = serde_json::from_value(json!({ "openAPIV3Schema": schema })).unwrap();
-        }
-        let parameters = PostParams::default();
-        let loose = definitions
-            .replace(name, &parameters, &loose)
-            .await
-            .unwrap();
+        let strict = redefine(cluster, |schema| {
+            *schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        })
+        .await;
         let mut broken = manifest(&self.namespace, NEW_VERSION);
         broken["metadata"]["name"] = json!("broken");
         broken["spec"] = json!({ "version": 7 });
@@ -257,12 +271,7 @@ impl Field {
         while !super::tools::run(&mut cluster.kubectl(&create)).await.ok {
             assert!(began.elapsed() < RELEASED, "it is never taken");
         }
-        let mut strict = was;
-        strict.metadata.resource_version = loose.metadata.resource_version;
-        definitions
-            .replace(name, &parameters, &strict)
-            .await
-            .unwrap();
+        redefine(cluster, |schema| *schema = strict).await;
     }
 
     /// What the status says; nothing, while the server cannot be asked.

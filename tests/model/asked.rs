@@ -47,9 +47,7 @@ impl Story {
 
     fn pass(&mut self) -> Decision {
         let needs = needs(&self.release.spec, &self.status, self.now);
-        let mut observation = self
-            .world
-            .observe(&self.scenario, &self.release, &needs, false);
+        let mut observation = self.world.observe(&self.scenario, &needs, false);
         observation.began_at = self.now;
         observation
             .witness

@@ -20,9 +20,13 @@ fn long_ago() -> Time {
     LONG_AGO
 }
 
-/// Lets a tick pass: everything that was written down is older by it.
-pub(super) fn age(status: &mut BlueGreenReleaseStatus, world: &mut World) {
+/// Lets a tick pass over a status: everything that was written down is older by it.
+pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
     each_time(status, &mut |time| *time = *time - TICK);
+}
+
+/// Lets a tick pass over what the process has seen.
+pub(super) fn age_witness(world: &mut World) {
     world.witness.each_time(&mut |time| *time = *time - TICK);
 }
 
@@ -57,15 +61,15 @@ fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time))
     }
 }
 
-/// Makes a state the one of all that are equal to it.
-pub(super) fn canonical(
-    scenario: &Scenario,
-    status: &mut BlueGreenReleaseStatus,
-    world: &mut World,
-) {
+/// Makes a status the one of all that are equal to it, but for the numbers of its operations: those
+/// of the world count too, see [`number_operations`].
+pub(super) fn canonical_status(scenario: &Scenario, status: &mut BlueGreenReleaseStatus) {
     forget_texts(status);
     for target in &mut status.targets {
         forget_old_times(scenario, target);
+        if let Some(process) = &mut target.process {
+            process.operation = named(fence(&process.operation));
+        }
     }
     if let Some(course) = &mut status.course {
         let limit = scenario.spec.rollout.step_deadline + TICK;
@@ -74,13 +78,16 @@ pub(super) fn canonical(
             old(at, limit.max(scenario.spec.health.timeout + TICK));
         }
     }
-    let witnessed =
-        TICK.times(u64::from(scenario.delay)) + TICK.times(u64::from(scenario.settle)) + TICK;
-    world.witness.each_time(&mut |time| old(time, witnessed));
-    number_operations(status, world);
     status
         .targets
         .sort_by_key(|target| (target.revision, target.id.clone(), target.port));
+}
+
+/// Makes a world the one of all that are equal to it, but for the numbers of its operations.
+pub(super) fn canonical_world(scenario: &Scenario, world: &mut World) {
+    let witnessed =
+        TICK.times(u64::from(scenario.delay)) + TICK.times(u64::from(scenario.settle)) + TICK;
+    world.witness.each_time(&mut |time| old(time, witnessed));
 }
 
 fn forget_texts(status: &mut BlueGreenReleaseStatus) {
@@ -218,17 +225,29 @@ fn fence(operation: &str) -> u64 {
         .expect("an operation id ends with its fence")
 }
 
-/// Only the order of operations matters, and only of those that are still open.
-fn number_operations(status: &mut BlueGreenReleaseStatus, world: &mut World) {
-    let known: BTreeSet<String> = status
-        .targets
-        .iter()
-        .filter_map(|target| target.process.as_ref())
-        .map(|process| process.operation.clone())
-        .collect();
+fn named(number: u64) -> String {
+    format!("op-{number}")
+}
+
+/// The numbers of the operations that a status knows.
+pub(super) fn operations(status: &BlueGreenReleaseStatus) -> BTreeSet<u64> {
+    let processes = status.targets.iter().filter_map(|t| t.process.as_ref());
+    processes.map(|process| fence(&process.operation)).collect()
+}
+
+/// The new number of each operation that a status knows, and how many there are in all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Numbers {
+    of: Vec<(u64, u64)>,
+    last: u64,
+}
+
+/// Only the order of operations matters, and only of those that are still open. Numbers those of a
+/// world under a status that knows some of them; that status is to be given the same numbers.
+pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Numbers {
     world
         .commands
-        .retain(|sent| !sent.done || known.contains(&sent.operation));
+        .retain(|sent| !sent.done || known.contains(&fence(&sent.operation)));
     for slot in 0..world.slots.len() {
         let open = world
             .commands
@@ -238,18 +257,12 @@ fn number_operations(status: &mut BlueGreenReleaseStatus, world: &mut World) {
             world.slots[slot].fence = 0;
         }
     }
-    let mut fences: BTreeSet<u64> = known.iter().map(|operation| fence(operation)).collect();
+    let mut fences = known.clone();
     fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
     fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
     let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
-    let renamed = |operation: &str| format!("op-{}", numbers[&fence(operation)]);
-    for target in &mut status.targets {
-        if let Some(process) = &mut target.process {
-            process.operation = renamed(&process.operation);
-        }
-    }
     for sent in &mut world.commands {
-        sent.operation = renamed(&sent.operation);
+        sent.operation = named(numbers[&fence(&sent.operation)]);
     }
     world.commands.sort();
     world.commands.dedup();
@@ -258,5 +271,22 @@ fn number_operations(status: &mut BlueGreenReleaseStatus, world: &mut World) {
             slot.fence = numbers[&slot.fence];
         }
     }
-    status.fence = numbers.len() as u64;
+    Numbers {
+        of: known.iter().map(|fence| (*fence, numbers[fence])).collect(),
+        last: numbers.len() as u64,
+    }
+}
+
+/// Gives the operations of a status their new numbers.
+pub(super) fn renumber(status: &mut BlueGreenReleaseStatus, numbers: &Numbers) {
+    let numbered = |old: u64| {
+        let known = numbers.of.iter().find(|(number, _)| *number == old);
+        known.expect("every operation that it knows was numbered").1
+    };
+    for target in &mut status.targets {
+        if let Some(process) = &mut target.process {
+            process.operation = named(numbered(fence(&process.operation)));
+        }
+    }
+    status.fence = numbers.last;
 }

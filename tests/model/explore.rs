@@ -1,28 +1,25 @@
 //! The walk: every state, breadth first, and the way back from every end.
 
+mod after;
 mod others;
+mod tables;
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    rc::Rc,
-    time::Instant,
-};
+use std::{fmt, rc::Rc, time::Instant};
 
 use bluegreen_api::{BlueGreenReleaseStatus, Phase, Time};
-use bluegreen_plan::{
-    Decision, EffectFailure, Failure, FailureKind, Observation, Release, Step, Witness, needs,
-};
+use bluegreen_plan::{Decision, Observation, Release};
 
 use super::{
-    canon, graph,
-    how::{Ask, Fault, How},
-    interned::{Interned, hash},
-    laws, lies, people,
-    scenario::{Budget, Scenario, version},
+    graph,
+    how::{Ask, How},
+    interned::{Id, Known},
+    laws,
+    scenario::{Budget, Scenario},
     states::Notes,
-    world::{Event, Harm, NOW, World},
+    world::{Harm, World},
 };
+use after::{After, Passed};
+use tables::{MetaId, StatusId, Tables, WorldId};
 
 /// A planner.
 pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Time) -> Decision;
@@ -69,13 +66,12 @@ struct Meta {
     lied: bool,
 }
 
-/// A state but for the faults that may still happen. Status and world are numbers of interned
-/// values.
+/// A state but for the faults that may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
-    status: u32,
-    world: u32,
-    meta: Meta,
+    status: StatusId,
+    world: WorldId,
+    meta: MetaId,
 }
 
 /// A state.
@@ -87,27 +83,8 @@ struct Node {
     /// Where it was reached from, and how, for the story of a violation.
     from: u32,
     how: How,
-}
-
-type State = (BlueGreenReleaseStatus, World, Meta);
-
-/// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
-/// start a version beside another, and the load balancer does not send to what does not answer.
-fn what_counts(meta: Meta, harm: Harm) -> Harm {
-    harm.filter(|harm| !meta.lied || harm.contains("is stopped"))
-}
-
-/// What a process remembers of an effect whose reply was lost.
-fn failing(meta: Meta) -> Option<EffectFailure> {
-    (meta.failures > 0).then(|| EffectFailure {
-        intent: String::new(),
-        failure: Failure {
-            kind: FailureKind::Unavailable,
-            message: "no reply".to_owned(),
-        },
-        failures: u32::from(meta.failures),
-        at: NOW,
-    })
+    /// The next node that differs in nothing but its budget.
+    next: Option<u32>,
 }
 
 struct Walk<'a> {
@@ -120,19 +97,17 @@ struct Walk<'a> {
     /// Passes, with the phase that each wrote; and everything else that happened.
     said: Vec<(Key, Key, Phase)>,
     carried: Vec<(Key, Key)>,
-    statuses: Interned<BlueGreenReleaseStatus>,
-    worlds: Interned<World>,
+    tables: Tables<'a>,
+    /// What the planner decided on what was seen.
+    passed: Known<(StatusId, MetaId, Id<Observation>), Rc<Passed>>,
     nodes: Vec<Node>,
-    /// The nodes that differ in nothing but their budget.
-    known: HashMap<Key, Vec<u32>>,
-    /// What can come after a state, worked out once for all budgets.
-    after: HashMap<Key, Rc<[(How, Key)]>>,
+    /// The first of the nodes that differ in nothing but their budget.
+    known: Known<Key, u32>,
     /// Transitions without a fault.
     edges: Vec<(u32, u32)>,
     /// Those of them in which a person lets the release go on.
     helped: Vec<(u32, u32)>,
     ends: Vec<u32>,
-    ended: HashSet<Key>,
     /// Whether an end was seen in which the first version that was asked for is live.
     promoted: bool,
     transitions: usize,
@@ -173,15 +148,13 @@ impl<'a> Walk<'a> {
             notes,
             said: Vec::new(),
             carried: Vec::new(),
-            statuses: Interned::new(),
-            worlds: Interned::new(),
+            tables: Tables::new(scenario),
+            passed: Known::default(),
             nodes: Vec::new(),
-            known: HashMap::new(),
-            after: HashMap::new(),
+            known: Known::default(),
             edges: Vec::new(),
             helped: Vec::new(),
             ends: Vec::new(),
-            ended: HashSet::new(),
             promoted: false,
             transitions: 0,
         }
@@ -217,8 +190,9 @@ impl Walk<'_> {
             asked: None,
             lied: false,
         };
-        let world = World::begin(self.scenario);
-        let begin = self.key((BlueGreenReleaseStatus::default(), world, meta));
+        let status = self.tables.status(BlueGreenReleaseStatus::default());
+        let world = self.tables.world(World::begin(self.scenario));
+        let begin = self.key(status, world, meta);
         self.reach(begin, self.scenario.budget, u32::MAX, 0, How::Begin);
         let mut next = 0;
         while next < self.nodes.len() {
@@ -246,56 +220,55 @@ impl Walk<'_> {
         })
     }
 
-    fn release(&self, meta: Meta) -> Release {
-        let mut spec = self.scenario.spec.clone();
-        spec.version = version(meta.version);
-        Release {
-            uid: "u".to_owned(),
-            generation: i64::from(meta.generation),
-            spec,
-            finalizer: meta.finalizer,
-            deleting: meta.deleting,
-            request: meta.asked.map(Ask::text),
-        }
+    fn meta(&self, key: Key) -> Meta {
+        self.tables.metas[key.meta].0
     }
 
     /// The number of a state.
-    fn key(&mut self, (mut status, mut world, mut meta): State) -> Key {
-        canon::canonical(self.scenario, &mut status, &mut world);
-        people::forget_what_is_answered(&mut status, &mut meta.asked);
-        let status_hash = hash(&(
-            (status.revision, status.fence, status.failed_generation),
-            &status.last_request,
-            (&status.blue, &status.green, &status.course, &status.targets),
-        ));
-        let world_hash = hash(&world);
+    fn key(&mut self, status: StatusId, world: WorldId, mut meta: Meta) -> Key {
+        let (status, asked) = self.answered(status, meta.asked);
+        meta.asked = asked;
+        let (status, world) = self.tables.number(status, world);
+        let meta = self.tables.meta(meta);
         Key {
-            status: self.statuses.intern(status_hash, status),
-            world: self.worlds.intern(world_hash, world),
+            status,
+            world,
             meta,
         }
+    }
+
+    /// Forgets a request that was answered.
+    fn answered(&mut self, status: StatusId, asked: Option<Ask>) -> (StatusId, Option<Ask>) {
+        let last = |ask: Ask| {
+            let last = self.tables.statuses[status].last_request.as_ref();
+            last.is_some_and(|last| last.text == ask.text())
+        };
+        if !asked.is_some_and(last) {
+            return (status, asked);
+        }
+        let mut answered = self.tables.statuses[status].clone();
+        answered.last_request = None;
+        (self.tables.status(answered), None)
     }
 
     /// Takes a state in, unless one that can do at least as much is there already.
     fn reach(&mut self, key: Key, budget: Budget, from: u32, depth: u32, how: How) {
         self.transitions += 1;
-        let same = self.known.entry(key).or_default();
-        let covering = same
-            .iter()
-            .copied()
-            .find(|index| self.nodes[*index as usize].budget.covers(budget));
-        let to = covering.unwrap_or_else(|| {
-            let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 states");
-            same.push(index);
+        let next = u32::try_from(self.nodes.len()).expect("fewer than 2^32 states");
+        let mut to = *self.known.entry(key).or_insert(next);
+        while to != next && !self.nodes[to as usize].budget.covers(budget) {
+            to = *self.nodes[to as usize].next.get_or_insert(next);
+        }
+        if to == next {
             self.nodes.push(Node {
                 key,
                 budget,
                 depth,
                 from,
                 how,
+                next: None,
             });
-            index
-        });
+        }
         if how.fault() || from == u32::MAX || from == to {
             return;
         }
@@ -315,23 +288,20 @@ impl Walk<'_> {
     /// Reaches everything that can come after a state with the faults that are left.
     fn expand(&mut self, index: u32) -> Harm {
         let node = self.nodes[index as usize];
-        let after = match self.after.get(&node.key) {
-            Some(after) => Rc::clone(after),
-            None => match self.successors(node.key) {
-                Ok(after) => {
-                    let after: Rc<[(How, Key)]> = after.into();
-                    self.note_carried(node.key, &after);
-                    self.after.insert(node.key, Rc::clone(&after));
-                    after
-                }
-                Err(harm) => return Some(harm),
-            },
-        };
-        if self.ended.contains(&node.key) {
-            self.ends.push(index);
+        if let Some(wrong) = self.end(index) {
+            return Some(wrong);
         }
-        for (how, key) in after.iter().copied() {
-            if let Some(budget) = how.paid(node.budget) {
+        let mut after = After {
+            budget: node.budget,
+            beyond: self.notes.is_some(),
+            keys: Vec::new(),
+        };
+        if let Err(harm) = self.successors(node.key, &mut after) {
+            return Some(harm);
+        }
+        self.note_carried(node.key, &after.keys);
+        for (how, left, key) in after.keys {
+            if let Some(budget) = left {
                 self.reach(key, budget, index, node.depth + 1, how);
             }
         }
@@ -339,9 +309,9 @@ impl Walk<'_> {
     }
 
     /// Notes what happens to a state without a pass.
-    fn note_carried(&mut self, from: Key, after: &[(How, Key)]) {
+    fn note_carried(&mut self, from: Key, after: &[(How, Option<Budget>, Key)]) {
         if self.notes.is_some() {
-            let carried = after.iter().filter(|(how, _)| match how {
+            let carried = after.iter().filter(|(how, ..)| match how {
                 How::Begin | How::Pass { .. } => false,
                 How::Happen(_)
                 | How::Others(_)
@@ -351,159 +321,33 @@ impl Walk<'_> {
                 | How::Helped(_)
                 | How::Lied(_) => true,
             });
-            self.carried.extend(carried.map(|(_, to)| (from, *to)));
+            self.carried.extend(carried.map(|(.., to)| (from, *to)));
         }
     }
 
-    /// Everything that can come after a state, whatever it costs.
-    fn successors(&mut self, key: Key) -> Result<Vec<(How, Key)>, String> {
-        let status = self.statuses.values[key.status as usize].clone();
-        let world = self.worlds.values[key.world as usize].clone();
-        let release = self.release(key.meta);
-        let mut after = Vec::new();
-        if laws::ended(&release, &status, &world) {
-            self.ended.insert(key);
-            self.promoted |= laws::promoted(&release, &status);
-            let settled = world.events(self.scenario).len() == 1;
-            let wrong = laws::wrong_end(self.scenario, &status, &world, self.but);
-            let asked = settled && !release.deleting && !key.meta.lied;
-            if let (true, Some(wrong)) = (asked, wrong) {
-                return Err(wrong);
-            }
+    /// Takes note of an end. Answers what is wrong with it.
+    fn end(&mut self, index: u32) -> Harm {
+        let key = self.nodes[index as usize].key;
+        let (meta, release) = &self.tables.metas[key.meta];
+        let status = &self.tables.statuses[key.status];
+        let world = &self.tables.worlds[key.world];
+        if !laws::ended(release, status, world) {
+            return None;
         }
-        if release.deleting && !release.finalizer {
-            return Ok(after);
+        self.ends.push(index);
+        self.promoted |= laws::promoted(release, status);
+        let settled = world.events(self.scenario).len() == 1;
+        if !settled || release.deleting || meta.lied {
+            return None;
         }
-        let state = (status, world, key.meta);
-        self.happen(&state, &mut after)?;
-        self.pass(key, &release, &state, false, &mut after)?;
-        let world = &state.1;
-        if world.before.is_some() || world.commands.iter().any(|sent| sent.fresh) {
-            self.pass(key, &release, &state, true, &mut after)?;
-        }
-        self.change_spec(&state, &mut after);
-        self.meddle(&state, &mut after);
-        self.ask(&state, &mut after);
-        self.lie(&state, &mut after);
-        Ok(after)
-    }
-
-    fn happen(&mut self, state: &State, after: &mut Vec<(How, Key)>) -> Result<(), String> {
-        for event in state.1.events(self.scenario) {
-            let (mut status, mut world, mut meta) = state.clone();
-            let harm = world.happen(self.scenario, event);
-            if let Some(harm) = what_counts(meta, harm) {
-                return Err(format!("{event:?}: {harm}"));
-            }
-            if event == Event::Tick {
-                canon::age(&mut status, &mut world);
-                meta.failures = 0;
-            }
-            let key = self.key((status, world, meta));
-            after.push((How::Happen(event), key));
-        }
-        Ok(())
-    }
-
-    fn pass(
-        &mut self,
-        from: Key,
-        release: &Release,
-        (status, world, meta): &State,
-        stale: bool,
-        after: &mut Vec<(How, Key)>,
-    ) -> Result<(), String> {
-        let needs = needs(&release.spec, status, NOW);
-        let mut observation = world.observe(self.scenario, release, &needs, stale);
-        observation.last_effect = failing(*meta);
-        let witnessed = self.scenario.witnessed;
-        if witnessed {
-            let readings = observation.clone();
-            observation.witness.look(&release.spec, &readings, NOW);
-        }
-        let decision = (self.planner)(release, status, &observation, NOW);
-        let broken = laws::broken(release, status, &observation, &decision, self.but);
-        if let Some(broken) = broken.filter(|_| !meta.lied) {
-            return Err(broken);
-        }
-        if let Some(notes) = &mut self.notes {
-            notes.decided(status, &decision);
-        }
-        let mut done = world.clone();
-        done.witness.clone_from(&observation.witness);
-        let mut remembered = *meta;
-        match &decision.step {
-            Some(Step::AddFinalizer) => remembered.finalizer = true,
-            Some(Step::RemoveFinalizer) => remembered.finalizer = false,
-            Some(step) => {
-                let harm = done.execute(self.scenario, step);
-                if let Some(harm) = what_counts(*meta, harm) {
-                    return Err(format!("{step:?}: {harm}"));
-                }
-            }
-            None => {}
-        }
-        let written = decision.status;
-        let succeeded = decision.step.is_some();
-        let failures = if succeeded { 0 } else { meta.failures };
-        let passed = Meta {
-            failures,
-            ..remembered
-        };
-        let phase = written.phase;
-        let key = self.key((written.clone(), done.clone(), passed));
-        after.push((How::Pass { stale, fault: None }, key));
-        self.said
-            .extend(self.notes.as_ref().map(|_| (from, key, phase)));
-        if !succeeded {
-            return Ok(());
-        }
-        let mut fault = |walk: &mut Self, fault, world: &World, meta| {
-            let key = walk.key((written.clone(), world.clone(), meta));
-            let noted = walk.notes.as_ref().map(|_| (from, key, phase));
-            walk.said.extend(noted);
-            after.push((
-                How::Pass {
-                    stale,
-                    fault: Some(fault),
-                },
-                key,
-            ));
-        };
-        // What the process has seen is lost with it.
-        let [mut undone, mut crashed] = [world.clone(), done.clone()];
-        if witnessed {
-            undone.witness = Witness::default();
-            crashed.witness = Witness::default();
-        }
-        fault(
-            self,
-            Fault::CrashBefore,
-            &undone,
-            Meta {
-                failures: 0,
-                ..*meta
-            },
-        );
-        fault(self, Fault::CrashAfter, &crashed, passed);
-        let failures = meta.failures + 1;
-        fault(
-            self,
-            Fault::LostReply,
-            &done,
-            Meta {
-                failures,
-                ..remembered
-            },
-        );
-        Ok(())
+        laws::wrong_end(self.scenario, status, world, self.but)
     }
 
     /// A state from which no end can be reached when faults stop and people let it go on.
     fn stuck(&self) -> Option<u32> {
         // A lie may put an end off for ever.
         let lied = self.nodes.iter().enumerate();
-        let lied = lied.filter(|(_, node)| node.key.meta.lied);
+        let lied = lied.filter(|(_, node)| self.meta(node.key).lied);
         let lied = lied.map(|(index, _)| u32::try_from(index).expect("fewer than 2^32 states"));
         let goals = self.ends.iter().copied().chain(lied).collect();
         self.cannot_reach(goals, self.edges.iter().chain(&self.helped))
@@ -513,7 +357,7 @@ impl Walk<'_> {
     /// without a person.
     fn left_half_done(&self) -> Option<u32> {
         let half_done = |node: &Node| {
-            let status = &self.statuses.values[node.key.status as usize];
+            let status = &self.tables.statuses[node.key.status];
             let course = status.course.as_ref();
             course.is_some_and(|course| course.paused_at.is_some())
                 && status.targets.iter().any(laws::stopping)
@@ -541,7 +385,7 @@ impl Walk<'_> {
         let mut index = index;
         while index != u32::MAX {
             let node = self.nodes[index as usize];
-            let world = &self.worlds.values[node.key.world as usize];
+            let world = &self.tables.worlds[node.key.world];
             lines.push(format!(
                 "{:>3} {:?}\n      {}",
                 node.depth,
@@ -552,14 +396,8 @@ impl Walk<'_> {
         }
         lines.reverse();
         let status = self.nodes[last as usize].key.status;
-        lines.push(format!(
-            "{:#?}",
-            self.statuses.values[status as usize].targets
-        ));
-        lines.push(format!(
-            "{:?}",
-            self.statuses.values[status as usize].course
-        ));
+        lines.push(format!("{:#?}", self.tables.statuses[status].targets));
+        lines.push(format!("{:?}", self.tables.statuses[status].course));
         lines.join("\n")
     }
 }

@@ -52,16 +52,3 @@ fn missing(scenario: &Scenario, status: &BlueGreenReleaseStatus) -> Option<Verb>
         None
     }
 }
-
-/// A request that was answered says nothing more, and may be made again: in other words, which the
-/// model does not have.
-pub(super) fn forget_what_is_answered(
-    status: &mut BlueGreenReleaseStatus,
-    asked: &mut Option<Ask>,
-) {
-    let text = status.last_request.as_ref().map(|last| &last.text);
-    if asked.map(Ask::text).as_ref() == text {
-        *asked = None;
-        status.last_request = None;
-    }
-}

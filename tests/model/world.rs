@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bluegreen_api::{StepKind, StopHow, Time};
 use bluegreen_plan::{
     CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
-    Observation, ProbeReading, Reading, Release, Step, StopReport, TargetId, Witness,
+    Observation, ProbeReading, Reading, Step, StopReport, TargetId, Witness,
 };
 
 use super::{
@@ -194,7 +194,6 @@ impl World {
     pub(super) fn observe(
         &self,
         scenario: &Scenario,
-        release: &Release,
         needs: &bluegreen_plan::Needs,
         stale: bool,
     ) -> Observation {
@@ -206,7 +205,7 @@ impl World {
         };
         Observation {
             began_at: NOW,
-            fleet: Reading::Known(self.fleet(release)),
+            fleet: Reading::Known(self.fleet(scenario)),
             groups: (0..scenario.groups)
                 .map(|index| Reading::Known(self.group(scenario, index, seen)))
                 .collect(),
@@ -225,8 +224,8 @@ impl World {
         }
     }
 
-    fn fleet(&self, release: &Release) -> Vec<Instance> {
-        let existing = release.spec.fleet.existing.is_some();
+    fn fleet(&self, scenario: &Scenario) -> Vec<Instance> {
+        let existing = scenario.spec.fleet.existing.is_some();
         (0..self.terminated.len())
             .filter(|index| !self.untagged[*index])
             .map(|index| Instance {

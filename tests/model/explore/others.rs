@@ -1,56 +1,58 @@
 //! What others do in the walk: whoever registers targets and takes off tags, whoever writes a
 //! status by hand, and people who ask for something or change the spec.
 
-use super::{How, Key, Meta, State, Walk, lies, people};
+use super::{
+    super::{how::How, lies, people},
+    Key, Meta, Walk,
+    after::After,
+};
 
 impl Walk<'_> {
-    pub(super) fn meddle(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+    pub(super) fn meddle(&mut self, from: Key, after: &mut After) {
         if self.scenario.budget.others == 0 {
             return;
         }
-        for deed in world.deeds() {
-            let mut world = world.clone();
-            world.meddle(deed);
-            let key = self.key((status.clone(), world, *meta));
-            after.push((How::Others(deed), key));
+        let meta = self.meta(from);
+        for meddled in self.tables.meddled(from.world).iter() {
+            after.add(How::Others(meddled.what), || {
+                self.key(from.status, meddled.after, meta)
+            });
         }
     }
 
-    pub(super) fn lie(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+    pub(super) fn lie(&mut self, from: Key, after: &mut After) {
         if self.scenario.budget.lies == 0 {
             return;
         }
-        for lie in lies::all(status) {
-            let mut status = status.clone();
-            lies::write(self.scenario, &mut status, lie);
-            let meta = Meta {
-                lied: true,
-                ..*meta
-            };
-            let key = self.key((status, world.clone(), meta));
-            after.push((How::Lied(lie), key));
+        let meta = Meta {
+            lied: true,
+            ..self.meta(from)
+        };
+        for lie in lies::all(&self.tables.statuses[from.status]) {
+            after.add(How::Lied(lie), || {
+                let status = self.tables.lied(from.status, lie);
+                self.key(status, from.world, meta)
+            });
         }
     }
 
-    pub(super) fn ask(&mut self, (status, world, meta): &State, after: &mut Vec<(How, Key)>) {
+    pub(super) fn ask(&mut self, from: Key, after: &mut After) {
+        let meta = self.meta(from);
         if meta.deleting {
             return;
         }
+        let status = &self.tables.statuses[from.status];
         for (how, ask) in people::asks(self.scenario, status, meta.asked) {
             let meta = Meta {
                 asked: Some(ask),
-                ..*meta
+                ..meta
             };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((how, key));
+            after.add(how, || self.key(from.status, from.world, meta));
         }
     }
 
-    pub(super) fn change_spec(
-        &mut self,
-        (status, world, meta): &State,
-        after: &mut Vec<(How, Key)>,
-    ) {
+    pub(super) fn change_spec(&mut self, from: Key, after: &mut After) {
+        let meta = self.meta(from);
         // Two changes at most: the budget says so, and generations stay small.
         if meta.deleting || meta.generation > self.scenario.budget.spec_change {
             return;
@@ -60,19 +62,19 @@ impl Walk<'_> {
             let meta = Meta {
                 version: wanted,
                 generation,
-                ..*meta
+                ..meta
             };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((How::SpecChange(wanted), key));
+            after.add(How::SpecChange(wanted), || {
+                self.key(from.status, from.world, meta)
+            });
         }
         if self.scenario.may_delete {
             let meta = Meta {
                 generation,
                 deleting: true,
-                ..*meta
+                ..meta
             };
-            let key = self.key((status.clone(), world.clone(), meta));
-            after.push((How::Delete, key));
+            after.add(How::Delete, || self.key(from.status, from.world, meta));
         }
     }
 }

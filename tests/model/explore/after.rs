@@ -1,0 +1,182 @@
+//! What can come after a state: what happens by itself, and what a pass of the controller does,
+//! with every fault.
+
+use std::rc::Rc;
+
+use bluegreen_api::Phase;
+use bluegreen_plan::{Observation, Step};
+
+use super::{
+    super::{
+        how::{Ask, Fault, How},
+        interned::Id,
+        laws,
+        scenario::Budget,
+        world::{Event, Harm, NOW},
+    },
+    Key, Meta, Walk,
+    tables::StatusId,
+};
+
+/// What can come after a state with the faults that are left.
+pub(super) struct After {
+    pub(super) budget: Budget,
+    /// Whether to work out also what comes of one fault more: `docs/states.md` has that too.
+    pub(super) beyond: bool,
+    pub(super) keys: Vec<(How, Option<Budget>, Key)>,
+}
+
+impl After {
+    /// Adds a state, which is only worked out where that is asked for.
+    pub(super) fn add(&mut self, how: How, key: impl FnOnce() -> Key) {
+        let left = how.paid(self.budget);
+        if left.is_some() || self.beyond {
+            self.keys.push((how, left, key()));
+        }
+    }
+}
+
+/// What a pass comes to.
+pub(super) struct Passed {
+    /// The invariant that the decision breaks.
+    broken: Option<String>,
+    written: StatusId,
+    /// What is still to be answered.
+    asked: Option<Ask>,
+    phase: Phase,
+    step: Option<Id<Step>>,
+}
+
+/// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
+/// start a version beside another, and the load balancer does not send to what does not answer.
+fn what_counts(meta: Meta, harm: Harm) -> Harm {
+    harm.filter(|harm| !meta.lied || harm.contains("is stopped"))
+}
+
+/// Whether the object has the finalizer after a step.
+fn finalizer(meta: Meta, step: Option<&Step>) -> bool {
+    match step {
+        Some(Step::AddFinalizer) => true,
+        Some(Step::RemoveFinalizer) => false,
+        Some(
+            Step::Register { .. }
+            | Step::Deregister { .. }
+            | Step::Send(_)
+            | Step::Terminate { .. },
+        )
+        | None => meta.finalizer,
+    }
+}
+
+impl Walk<'_> {
+    /// Everything that can come after a state with the faults that are left.
+    pub(super) fn successors(&mut self, key: Key, after: &mut After) -> Result<(), String> {
+        let meta = self.meta(key);
+        if meta.deleting && !meta.finalizer {
+            return Ok(());
+        }
+        self.happen(key, after)?;
+        self.pass(key, false, after)?;
+        let world = &self.tables.worlds[key.world];
+        if world.before.is_some() || world.commands.iter().any(|sent| sent.fresh) {
+            self.pass(key, true, after)?;
+        }
+        self.change_spec(key, after);
+        self.meddle(key, after);
+        self.ask(key, after);
+        self.lie(key, after);
+        Ok(())
+    }
+
+    fn happen(&mut self, from: Key, after: &mut After) -> Result<(), String> {
+        let meta = self.meta(from);
+        for happened in self.tables.happened(from.world).iter() {
+            let event = happened.what;
+            if let Some(harm) = what_counts(meta, happened.harm.clone()) {
+                return Err(format!("{event:?}: {harm}"));
+            }
+            let (status, failures) = match event {
+                Event::Tick => (self.tables.aged(from.status), 0),
+                Event::Healthy(..) | Event::Reach(_) | Event::Quiet(_) => {
+                    (from.status, meta.failures)
+                }
+            };
+            after.add(How::Happen(event), || {
+                self.key(status, happened.after, Meta { failures, ..meta })
+            });
+        }
+        Ok(())
+    }
+
+    /// What the planner decides on what is seen.
+    fn decided(&mut self, key: Key, observation: Id<Observation>) -> Rc<Passed> {
+        let seen = (key.status, key.meta, observation);
+        if let Some(known) = self.passed.get(&seen) {
+            return Rc::clone(known);
+        }
+        let (meta, release) = &self.tables.metas[key.meta];
+        let status = &self.tables.statuses[key.status];
+        let observation = &self.tables.observations[observation];
+        let decision = (self.planner)(release, status, observation, NOW);
+        let broken = laws::broken(release, status, observation, &decision, self.but);
+        if let Some(notes) = &mut self.notes {
+            notes.decided(status, &decision);
+        }
+        let asked = meta.asked;
+        let phase = decision.status.phase;
+        let written = self.tables.status(decision.status);
+        let (written, asked) = self.answered(written, asked);
+        let passed = Rc::new(Passed {
+            broken,
+            written,
+            asked,
+            phase,
+            step: decision.step.map(|step| self.tables.step(step)),
+        });
+        self.passed.insert(seen, Rc::clone(&passed));
+        passed
+    }
+
+    fn pass(&mut self, from: Key, stale: bool, after: &mut After) -> Result<(), String> {
+        let observation = self.tables.seen(from.status, from.world, from.meta, stale);
+        let passed = self.decided(from, observation);
+        let meta = self.meta(from);
+        if let Some(broken) = passed.broken.as_ref().filter(|_| !meta.lied) {
+            return Err(broken.clone());
+        }
+        let worlds = self.tables.done(from.world, observation, passed.step);
+        let step = passed.step.map(|step| &self.tables.steps[step]);
+        if let (Some(step), Some(harm)) = (step, what_counts(meta, worlds.harm.clone())) {
+            return Err(format!("{step:?}: {harm}"));
+        }
+        let remembered = Meta {
+            asked: passed.asked,
+            finalizer: finalizer(meta, step),
+            ..meta
+        };
+        let mut reached = |fault, world, meta| {
+            after.add(How::Pass { stale, fault }, || {
+                let key = self.key(passed.written, world, meta);
+                let noted = self.notes.as_ref().map(|_| (from, key, passed.phase));
+                self.said.extend(noted);
+                key
+            });
+        };
+        if passed.step.is_none() {
+            reached(None, worlds.done, remembered);
+            return Ok(());
+        }
+        let with_failures = |failures, meta| Meta { failures, ..meta };
+        let succeeded = with_failures(0, remembered);
+        let undone = Meta {
+            finalizer: meta.finalizer,
+            ..succeeded
+        };
+        let lost = with_failures(meta.failures + 1, remembered);
+        reached(None, worlds.done, succeeded);
+        reached(Some(Fault::CrashBefore), worlds.crashed_before, undone);
+        reached(Some(Fault::CrashAfter), worlds.crashed_after, succeeded);
+        reached(Some(Fault::LostReply), worlds.done, lost);
+        Ok(())
+    }
+}

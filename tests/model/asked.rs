@@ -277,7 +277,7 @@ fn what_is_aborted_is_not_tried_again_until_somebody_asks_and_then_as_a_new_revi
         "was aborted: `abort 1` was asked for",
     );
     says(&story.status.message, "ask for `retry 1`");
-    assert_eq!(story.reason("Stalled"), None);
+    assert_eq!(story.reason("Stalled"), Some("RolledBack"));
     for _ in 0..5 {
         story.tick();
     }

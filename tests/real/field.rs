@@ -2,7 +2,6 @@
 //! controllers that are processes too, on a real API server, in real time.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -15,7 +14,7 @@ use bluegreen_app::load::{Mix, RequestClass};
 use bluegreen_cloud::{
     Hostility,
     balancer::{Knobs, Propagation},
-    change::Change,
+    change::{self, Change},
 };
 use bluegreen_local::{
     scenario::{NAME, OLD_VERSION, Scenario},
@@ -313,18 +312,7 @@ impl Field {
 
     /// What was done more than once.
     pub(crate) fn doubled(&self) -> Vec<String> {
-        let mut times: BTreeMap<String, u32> = BTreeMap::new();
-        for change in self.changes() {
-            for subject in &change.subjects {
-                let key = format!("{} {subject} {}", change.action, change.place);
-                *times.entry(key).or_default() += 1;
-            }
-        }
-        times
-            .into_iter()
-            .filter(|(_, times)| *times > 1)
-            .map(|(what, times)| format!("{what}: {times} times"))
-            .collect()
+        change::doubled(&self.changes())
     }
 
     /// Ends the load and the field.

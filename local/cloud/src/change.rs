@@ -1,6 +1,9 @@
 //! What a call changes, for tests that ask whether something was done twice.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -67,6 +70,23 @@ impl Change {
             place,
         })
     }
+}
+
+/// What was done more than once, where each change should have been made once.
+#[must_use]
+pub fn doubled(changes: &[Change]) -> Vec<String> {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    for change in changes {
+        for subject in &change.subjects {
+            let key = format!("{} {subject} {}", change.action, change.place);
+            *times.entry(key).or_default() += 1;
+        }
+    }
+    times
+        .into_iter()
+        .filter(|(_, times)| *times > 1)
+        .map(|(what, times)| format!("{what}: {times} times"))
+        .collect()
 }
 
 /// The members of a list, whichever way the wire writes it.

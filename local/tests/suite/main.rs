@@ -17,4 +17,5 @@ mod hostile;
 mod iam;
 mod kills;
 mod releases;
+mod replicas;
 mod timing;

@@ -10,8 +10,8 @@ use std::{
 
 use bluegreen::{
     api,
-    cloud::aws::Clouds,
-    controller::{self, Authority, Metrics, Options, Outside, Parts},
+    cloud::aws::{ATTEMPT_TIMEOUT, Clouds},
+    controller::{self, Authority, LeaseOptions, Metrics, Options, Outside, Parts},
 };
 use bluegreen_cloud::{Cloud, oracle::Oracle};
 use bluegreen_net::Clock;
@@ -29,6 +29,8 @@ use super::{
 
 /// The access key with which the controller signs its calls.
 pub(crate) const PRINCIPAL: &str = "in-memory";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a request that is under way at its sender's death may take: all but the operation
 /// timeout, and longer than the next controller takes to come.
@@ -100,9 +102,9 @@ impl Control {
     /// Starts a controller, which may be doomed to die.
     pub(crate) fn start(&self, kill: Option<Kill>) {
         let life = Arc::new(Life::until(kill));
-        self.0.lives.lock().unwrap().push(Arc::clone(&life));
         let shutdown = CancellationToken::new();
-        let run = controller::run(self.parts(&life), shutdown.clone());
+        let parts = self.parts(&life, Authority::alone(), None);
+        let run = controller::run(parts, shutdown.clone());
         let task = tokio::spawn(async move {
             if let Err(error) = run.await {
                 panic!("the controller ended: {error}");
@@ -159,31 +161,43 @@ impl Control {
         }))
     }
 
-    fn parts(&self, life: &Arc<Life>) -> Parts<Around> {
+    /// What a controller is made of that lives this life.
+    pub(super) fn parts(
+        &self,
+        life: &Arc<Life>,
+        authority: Authority,
+        lease: Option<LeaseOptions>,
+    ) -> Parts<Around> {
+        self.0.lives.lock().unwrap().push(Arc::clone(life));
         let metrics = Arc::new(Metrics::default());
         let region = self.0.cloud.config().region.clone();
         let (this, its) = (self.clone(), Arc::clone(life));
         let aws = move |request| {
             let (this, life) = (this.clone(), Arc::clone(&its));
-            async move { this.ask_aws(&life, request).await }
+            under_way(async move { this.ask_aws(&life, request).await })
         };
         let (this, its) = (self.clone(), Arc::clone(life));
         let kubernetes = service_fn(move |request: http::Request<kube::client::Body>| {
             let (this, life) = (this.clone(), Arc::clone(&its));
-            async move { this.ask_kubernetes(&life, request).await }
+            under_way(async move { this.ask_kubernetes(&life, request).await })
         });
+        let fence = authority.clone();
         Parts {
             client: Client::new(kubernetes, "default"),
             server: "the registry of the test".to_owned(),
             world: Outside {
-                clouds: Clouds::in_memory(&region, aws, metrics.clone()),
+                clouds: Clouds::in_memory(&region, aws, metrics.clone())
+                    .with_fence(move || fence.outlasts(ATTEMPT_TIMEOUT)),
                 clock: ControllerClock(self.0.clock.clone()),
                 probe: self.0.probe.clone(),
             },
             planner: self.0.judge.planner(),
-            options: Options::default(),
+            options: Options {
+                lease,
+                ..Options::default()
+            },
             metrics,
-            authority: Authority::alone(),
+            authority,
             listener: None,
         }
     }
@@ -192,7 +206,7 @@ impl Control {
         &self,
         life: &Life,
         request: http::Request<bytes::Bytes>,
-    ) -> Result<http::Response<bytes::Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<http::Response<bytes::Bytes>, BoxError> {
         life.lives().await;
         let now = self.0.clock.now();
         let killed = life.asks(now, Point::Call, action(&request));
@@ -214,8 +228,10 @@ impl Control {
         life.lives().await;
         let answer = self.0.cloud.handle(request).await;
         self.0.judge.look(&self.0.cloud, &self.0.oracle);
-        if killed == Some(Moment::After) {
-            life.end();
+        match killed {
+            Some(Moment::After) => life.end(),
+            Some(Moment::Halted) => life.halt(true),
+            Some(Moment::Before | Moment::Late) | None => {}
         }
         self.travel(1.0).await;
         life.lives().await;
@@ -226,8 +242,7 @@ impl Control {
         &self,
         life: &Life,
         request: http::Request<kube::client::Body>,
-    ) -> Result<http::Response<bluegreen_registry::Body>, Box<dyn std::error::Error + Send + Sync>>
-    {
+    ) -> Result<http::Response<bluegreen_registry::Body>, BoxError> {
         life.lives().await;
         let now = self.0.clock.now();
         let killed = if request.method() == http::Method::GET {
@@ -255,8 +270,10 @@ impl Control {
         }
         life.lives().await;
         let answer = self.0.registry.clone().oneshot(request).await;
-        if killed == Some(Moment::After) {
-            life.end();
+        match killed {
+            Some(Moment::After) => life.end(),
+            Some(Moment::Halted) => life.halt(true),
+            Some(Moment::Before | Moment::Late) | None => {}
         }
         life.lives().await;
         Ok(answer?)
@@ -271,4 +288,12 @@ impl Control {
             self.0.clock.sleep(Duration::from_secs_f64(seconds)).await;
         }
     }
+}
+
+/// A request that goes on while its sender is halted, and not when it gives up.
+fn under_way<T: Send + 'static>(
+    asked: impl Future<Output = Result<T, BoxError>> + Send + 'static,
+) -> impl Future<Output = Result<T, BoxError>> + Send + 'static {
+    let asked = AbortOnDropHandle::new(tokio::spawn(asked));
+    async move { asked.await? }
 }

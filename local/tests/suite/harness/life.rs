@@ -11,9 +11,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::task::AbortHandle;
+use tokio::{sync::watch, task::AbortHandle};
 
-/// When a controller is killed.
+/// When a controller is killed, or halted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kill {
     pub(crate) moment: Moment,
@@ -38,6 +38,8 @@ pub(crate) enum Moment {
     After,
     /// The request is still under way when the controller dies, and is carried out seconds later.
     Late,
+    /// The request is carried out, and the controller is halted before it hears of that.
+    Halted,
 }
 
 /// Reads as in `after write 3`.
@@ -47,6 +49,7 @@ impl fmt::Display for Kill {
             Moment::Before => "before",
             Moment::After => "after",
             Moment::Late => "late",
+            Moment::Halted => "halted",
         };
         match self.point {
             Point::Call(index) => write!(f, "{moment} call {index}"),
@@ -69,6 +72,7 @@ impl FromStr for Kill {
             "before" => Moment::Before,
             "after" => Moment::After,
             "late" => Moment::Late,
+            "halted" => Moment::Halted,
             _ => return Err(wrong()),
         };
         let point = match kind {
@@ -106,6 +110,7 @@ pub(crate) struct Life {
     kill: Option<Kill>,
     task: OnceLock<AbortHandle>,
     asked: Mutex<Vec<Asked>>,
+    halted: watch::Sender<bool>,
 }
 
 impl Life {
@@ -128,6 +133,16 @@ impl Life {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// Halts it, as SIGSTOP does, or lets it go on, as SIGCONT does.
+    pub(crate) fn halt(&self, halted: bool) {
+        self.halted.send_replace(halted);
+    }
+
+    /// Whether it is halted, from now on.
+    pub(crate) fn halted(&self) -> watch::Receiver<bool> {
+        self.halted.subscribe()
     }
 
     /// Goes on only while it lives.

@@ -208,6 +208,11 @@ impl World {
         self.began = self.clock.now();
     }
 
+    /// A client of the registry, as a person has it.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Starts a controller.
     pub(crate) fn start(&self) {
         self.control.start(None);

@@ -109,7 +109,8 @@ fn careful(config: &SdkConfig) -> SdkConfig {
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(ATTEMPT_TIMEOUT)
+        // No timeout for reading: with the one of the attempt it would be chance which of the two
+        // ends an attempt, and so which words stand in status for one and the same cause.
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()

@@ -17,17 +17,18 @@ use super::{
 use crate::{cloud::Error, plan::FailureKind};
 
 /// The credentials lack a permission.
-const DENIED: [&str; 6] = [
+const DENIED: [&str; 5] = [
     "AccessDenied",
     "AccessDeniedException",
-    "AuthFailure",
     "NotAuthorized",
     "OptInRequired",
     "UnauthorizedOperation",
 ];
 
 /// The credentials are not valid (any more), or this machine's clock is wrong.
-const NOT_AUTHENTICATED: [&str; 13] = [
+const NOT_AUTHENTICATED: [&str; 14] = [
+    // EC2's word for an access key that nobody has; a permission that lacks has another.
+    "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
@@ -122,9 +123,13 @@ where
         }
         SdkError::TimeoutError(_) => too_late(call),
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => undelivered(call, error),
-        SdkError::ResponseError(_) => Error::new(
+        SdkError::ResponseError(context) => Error::new(
             FailureKind::Unavailable,
-            format!("{call}: the answer of AWS cannot be read; it is tried again"),
+            format!(
+                "{call}: the answer, of status {}, is not one of AWS; it is tried again; if this \
+                 lasts, check the endpoint of this region and the proxies before it",
+                context.raw().status().as_u16()
+            ),
         ),
         _ => Error::new(
             FailureKind::Unavailable,

@@ -169,11 +169,21 @@ async fn termination_protection_is_a_refusal_that_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ec2_has_its_own_word_for_credentials_that_are_not_valid() {
+    let text = "AWS was not able to validate the provided access credentials";
+    let fake = Fake::new(move |_| ec2_error(401, "AuthFailure", text));
+    let failed = fake.cloud.instances(&selector("shop"), None).await;
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.kind(), FailureKind::Denied);
+    let remedy = "give it a valid role";
+    assert!(failed.to_string().contains(remedy), "{failed}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ec2_has_its_own_words_for_throttling_and_denial() {
     for (status, code, kind) in [
         (503, "RequestLimitExceeded", FailureKind::Throttled),
         (403, "UnauthorizedOperation", FailureKind::Denied),
-        (401, "AuthFailure", FailureKind::Denied),
         (500, "InternalError", FailureKind::Unavailable),
         (503, "Unavailable", FailureKind::Unavailable),
     ] {

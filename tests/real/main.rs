@@ -1,5 +1,5 @@
 //! The suites that need servers and tools which we did not write: etcd, a kube-apiserver, kubectl,
-//! helm, Lua. `tests/real/run` gets them, builds what is tested and runs this.
+//! helm, Lua, aws-cli, moto. `tests/real/run` gets them, builds what is tested and runs this.
 //!
 //! Arguments are names of suites; without any, all are run. A suite that cannot run fails.
 #![allow(
@@ -7,6 +7,7 @@
     reason = "a case that panics has failed, and says where"
 )]
 
+mod aws;
 mod conformance;
 mod controller;
 mod field;
@@ -39,6 +40,7 @@ struct Real {
 /// Every suite, in the order in which they run.
 const SUITES: &[&str] = &[
     "servers",
+    "aws",
     "conformance",
     "kubectl",
     "helm",
@@ -51,6 +53,7 @@ const SUITES: &[&str] = &[
 async fn run(name: &str, real: &Real, suite: &mut Suite) {
     match name {
         "servers" => servers::suite(real, suite).await,
+        "aws" => aws::suite(real, suite).await,
         "conformance" => conformance::suite(real, suite).await,
         "kubectl" => kubectl::suite(real, suite).await,
         "helm" => helm::suite(real, suite).await,
@@ -73,7 +76,8 @@ fn main() -> ExitCode {
             Some(Part::Post(arguments)) => lifeline::post(&arguments),
             None => ExitCode::FAILURE,
         },
-        Some(_) | None => suites(),
+        Some(_) | None if aws::account::is_closed() => suites(),
+        Some(_) | None => aws::account::close(),
     }
 }
 

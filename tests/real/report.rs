@@ -35,13 +35,31 @@ impl Side {
     }
 }
 
+/// Whether a server lacks a feature.
+pub(crate) enum Lacks {
+    Still,
+    /// It does not, and this was seen.
+    NoMore(String),
+}
+
+impl Lacks {
+    /// It lacks the feature exactly when this was seen.
+    pub(crate) fn when<T: std::fmt::Debug + PartialEq>(seen: T, lacking: T) -> Self {
+        if seen == lacking {
+            Self::Still
+        } else {
+            Self::NoMore(format!("{seen:?}"))
+        }
+    }
+}
+
 /// One suite's results.
 pub(crate) struct Suite {
     name: String,
     started: Instant,
     registry: usize,
     real: usize,
-    /// Cases that the real server is too old for.
+    /// Cases that the real server is too old for, or has wrong.
     lacking: usize,
     failed: Vec<String>,
 }
@@ -106,6 +124,27 @@ impl Suite {
     /// A case did not hold on the real servers.
     pub(crate) fn real_failed(&mut self, name: &str, why: &str) {
         self.failed(Side::Real, name, why);
+    }
+
+    /// Runs a case that the real server cannot hold, because it lacks a feature. The case says
+    /// whether it does: one that has learned it fails, so that it is tested from then on.
+    pub(crate) async fn case_lacking<F: Future<Output = Lacks>>(
+        &mut self,
+        name: &str,
+        feature: &str,
+        case: F,
+    ) {
+        let started = Instant::now();
+        let case = AssertUnwindSafe(case).catch_unwind();
+        match tokio::time::timeout(BOUND, case).await {
+            Ok(Ok(Lacks::Still)) => self.lacks(name, feature),
+            Ok(Ok(Lacks::NoMore(seen))) => self.real_failed(
+                name,
+                &format!("it has {feature} now ({seen}): take it off the list and test it"),
+            ),
+            Ok(Err(panic)) => self.ended(Side::Real, name, Ok(Err(panic)), started.elapsed()),
+            Err(elapsed) => self.ended(Side::Real, name, Err(elapsed), started.elapsed()),
+        }
     }
 
     /// A case asks for something that the real server is too old for.

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
@@ -14,6 +14,7 @@ use kube::{Client, Config, config::Kubeconfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{
+    net::TcpStream,
     process::{Child, Command},
     time::{Instant, sleep},
 };
@@ -30,15 +31,15 @@ const READY: Duration = Duration::from_secs(120);
 /// How often to ask whether it is.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// A server's process and its log.
-struct Process {
+/// A server's process and its log. Dropping it ends it.
+pub(crate) struct Process {
     name: &'static str,
     log: PathBuf,
     child: Child,
 }
 
 impl Process {
-    fn start(name: &'static str, log: &Path, command: &mut Command) -> Self {
+    pub(crate) fn start(name: &'static str, log: &Path, command: &mut Command) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = command
             .stdout(Stdio::from(file.try_clone().unwrap()))
@@ -52,15 +53,39 @@ impl Process {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.id().expect("it was not waited for");
         let pid = Pid::from_raw(id.cast_signed()).expect("a process has an id");
         kill_process(pid, signal).expect("it is our child");
     }
 
-    async fn end(&mut self, signal: Signal) {
+    pub(crate) async fn end(&mut self, signal: Signal) {
         self.signal(signal);
         self.child.wait().await.unwrap();
+    }
+
+    /// # Panics
+    /// When it has ended by itself.
+    fn still_runs(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("it ended with {status}; {}", self.last_words());
+        }
+    }
+
+    /// Waits until it takes connections on this port of loopback.
+    pub(crate) async fn listens(&mut self, port: u16) {
+        let began = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .is_err()
+        {
+            self.still_runs();
+            let words = || format!("not ready after {READY:?}; {}", self.last_words());
+            assert!(began.elapsed() < READY, "{}", words());
+            sleep(AGAIN).await;
+        }
+        // Somebody else may have had the port, and this one have ended for that.
+        self.still_runs();
     }
 
     fn last_words(&self) -> String {
@@ -246,9 +271,7 @@ impl Cluster {
         let began = Instant::now();
         loop {
             for process in [&mut self.etcd, &mut self.api] {
-                if let Some(status) = process.child.try_wait().unwrap() {
-                    panic!("it ended with {status}; {}", process.last_words());
-                }
+                process.still_runs();
             }
             if self.certificate().exists() {
                 let ready = tools::run(&mut self.kubectl(&["get", "--raw=/readyz"])).await;

@@ -19,6 +19,8 @@ pub(crate) struct Tools {
     pub(crate) kubectl: PathBuf,
     pub(crate) helm: PathBuf,
     pub(crate) lua: PathBuf,
+    pub(crate) aws: PathBuf,
+    pub(crate) moto: PathBuf,
     /// The controller as it is shipped; `BLUEGREEN_CONTROLLER` names it.
     pub(crate) controller: PathBuf,
     /// The checkout.
@@ -43,6 +45,8 @@ impl Tools {
         let kubectl = find("kubectl");
         let helm = find("helm");
         let lua = find("lua5.1");
+        let aws = find("aws");
+        let moto = find("moto_server");
         let controller = env::var_os("BLUEGREEN_CONTROLLER").map_or_else(
             || {
                 missing.push("BLUEGREEN_CONTROLLER does not name the controller".to_owned());
@@ -63,6 +67,8 @@ impl Tools {
             kubectl,
             helm,
             lua,
+            aws,
+            moto,
             controller,
             project: project.canonicalize().map_err(|error| error.to_string())?,
         })
@@ -141,9 +147,14 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> io::Result<Self> {
-        let path = env::temp_dir().join(format!("bluegreen-real-{}", std::process::id()));
+        let path = Self::place();
         fs::create_dir_all(&path)?;
         Ok(Self(path))
+    }
+
+    /// Where the folder of this process is, or will be.
+    pub(crate) fn place() -> PathBuf {
+        env::temp_dir().join(format!("bluegreen-real-{}", std::process::id()))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,0 +1,180 @@
+//! What moto lacks of AWS, or has wrong. Each entry is looked at: what moto has learned fails
+//! here, and belongs into a case. All of it is tested on the simulated cloud.
+
+use bluegreen::{
+    api::Duration,
+    cloud::{Cloud, TargetGroupArn},
+    plan::{CommandState, FailureKind, Health},
+};
+
+use super::{
+    super::report::{Lacks, Suite},
+    by_name,
+    commands::{command, from_now},
+    moto::Moto,
+    tagged, target,
+};
+
+pub(super) async fn suite(moto: &Moto<'_>, suite: &mut Suite) {
+    targets(moto, suite).await;
+    attributes(moto, suite).await;
+    commands(moto, suite).await;
+    let name = r"a \ in a tag's value";
+    suite
+        .case_lacking(name, "escapes of escapes", backslash(moto))
+        .await;
+}
+
+/// A new group with one registered target, for which no load balancer asks.
+async fn registered(moto: &Moto<'_>, name: &str) -> (TargetGroupArn, String) {
+    let group = TargetGroupArn(moto.group(name).await);
+    let id = moto.launch(1, "{Key=app,Value=lacking}").await.remove(0);
+    let edge = moto.edge().await;
+    let here = [target(&id, 8080)];
+    edge.register(&group, &here).await.unwrap();
+    (group, id)
+}
+
+async fn targets(moto: &Moto<'_>, suite: &mut Suite) {
+    suite
+        .case_lacking("a target of an unused group", "health checks", async {
+            let (group, id) = registered(moto, "checks").await;
+            let seen = moto.edge().await.target_health(&group).await.unwrap();
+            // AWS: not in use, or initial.
+            Lacks::when(seen, [(target(&id, 8080), Health::Healthy)].into())
+        })
+        .await;
+    suite
+        .case_lacking("a target that drains", "deregistration delay", async {
+            let (group, id) = registered(moto, "drains").await;
+            let edge = moto.edge().await;
+            let delay = edge.target_group(&by_name("drains")).await.unwrap().delay;
+            assert_eq!(delay, Duration::from_secs(300));
+            edge.deregister(&group, &[target(&id, 8080)]).await.unwrap();
+            // AWS: draining, for all of the delay.
+            Lacks::when(edge.target_health(&group).await.unwrap(), [].into())
+        })
+        .await;
+    suite
+        .case_lacking("two targets of one host", "ports of targets", async {
+            let (group, id) = registered(moto, "ports-of-one").await;
+            let edge = moto.edge().await;
+            edge.register(&group, &[target(&id, 9090)]).await.unwrap();
+            // AWS: both.
+            let seen = edge.target_health(&group).await.unwrap();
+            Lacks::when(seen.into_keys().collect(), vec![target(&id, 9090)])
+        })
+        .await;
+    suite
+        .case_lacking("deregistering the wrong port", "ports of targets", async {
+            let (group, id) = registered(moto, "wrong-port").await;
+            let edge = moto.edge().await;
+            edge.deregister(&group, &[target(&id, 9090)]).await.unwrap();
+            // AWS: it is registered still.
+            Lacks::when(edge.target_health(&group).await.unwrap(), [].into())
+        })
+        .await;
+    suite
+        .case_lacking("registering nobody's instance", "InvalidTarget", async {
+            let (group, _) = registered(moto, "nobody").await;
+            let nobody = target("i-0123456789abcdef0", 8080);
+            let seen = moto.edge().await.register(&group, &[nobody]).await;
+            // AWS: InvalidTarget.
+            Lacks::when(seen, Ok(()))
+        })
+        .await;
+}
+
+async fn attributes(moto: &Moto<'_>, suite: &mut Suite) {
+    suite
+        .case_lacking("a group of functions", "groups without a delay", async {
+            let vain = "elbv2 create-target-group --name no-delay --target-type lambda";
+            moto.text(vain).await;
+            let edge = moto.edge().await;
+            let seen = edge.target_group(&by_name("no-delay")).await.unwrap();
+            // AWS: no such attribute, which the edge takes for none.
+            Lacks::when(seen.delay, Duration::from_secs(300))
+        })
+        .await;
+}
+
+async fn commands(moto: &Moto<'_>, suite: &mut Suite) {
+    let host = moto.launch(1, "{Key=app,Value=lacking}").await;
+    suite
+        .case_lacking(
+            "what became of a command",
+            "ListCommandInvocations",
+            async {
+                let edge = moto.edge().await;
+                let outcome = command("lacking/1/stop", host.clone());
+                edge.send(&outcome).await.unwrap();
+                let seen = edge.command("lacking/1/stop", from_now(-3600)).await;
+                // AWS: its state on each host.
+                match seen {
+                    Err(error) if error.kind() == FailureKind::Unavailable => {
+                        let message = error.to_string();
+                        assert!(message.contains("ListCommandInvocations"), "{message}");
+                        assert!(message.contains("operation lacking/1/stop"), "{message}");
+                        Lacks::Still
+                    }
+                    Err(error) => panic!("{error}"),
+                    Ok(seen) => Lacks::NoMore(format!("{seen:?}")),
+                }
+            },
+        )
+        .await;
+    suite
+        .case_lacking("commands before a time", "InvokedAfter", async {
+            let edge = moto.edge().await;
+            let later = edge.command("lacking/1/stop", from_now(3600)).await;
+            // AWS: none was sent after that time.
+            match later {
+                Ok(CommandState::Absent) => Lacks::NoMore("it is absent".to_owned()),
+                Ok(CommandState::Sent(_)) | Err(_) => Lacks::Still,
+            }
+        })
+        .await;
+    suite
+        .case_lacking("a command to one host", "commands to some hosts", async {
+            let hosts = vec!["i-0123456789abcdef0".to_owned()];
+            let edge = moto.edge().await;
+            edge.send(&command("one/1/stop", hosts.clone()))
+                .await
+                .unwrap();
+            let told = moto
+                .json("ssm list-commands --query Commands[?Comment=='one/1/stop'].InstanceIds[]")
+                .await;
+            // AWS: that host.
+            if told == serde_json::json!(hosts) {
+                Lacks::NoMore(told.to_string())
+            } else {
+                Lacks::Still
+            }
+        })
+        .await;
+    suite
+        .case_lacking("a document that does not exist", "InvalidDocument", async {
+            let mut vain = command("no-document/1/stop", host.clone());
+            vain.document = "Nobody-Made-This".to_owned();
+            // AWS: InvalidDocument.
+            Lacks::when(moto.edge().await.send(&vain).await, Ok(()))
+        })
+        .await;
+    suite
+        .case_lacking("a host that does not exist", "InvalidInstanceId", async {
+            let hosts = vec!["i-0123456789abcdef0".to_owned()];
+            let vain = command("no-host/1/stop", hosts);
+            // AWS: InvalidInstanceId.
+            Lacks::when(moto.edge().await.send(&vain).await, Ok(()))
+        })
+        .await;
+}
+
+/// The edge escapes it, as AWS has it in a filter. Moto takes both for the value.
+async fn backslash(moto: &Moto<'_>) -> Lacks {
+    moto.launch(1, r"{Key=app,Value=back\slash}").await;
+    let selector = tagged(&[("app", r"back\slash")]);
+    let seen = moto.edge().await.instances(&selector, None).await;
+    // AWS: the one.
+    Lacks::when(seen.unwrap(), Vec::new())
+}

@@ -3,6 +3,7 @@
 //! What is rendered is compared with the files in `helm/`, for four sets of values. After a change
 //! that is meant, `BLUEGREEN_BLESS=1 tests/real/run helm` writes them anew; read the difference.
 
+mod alerts;
 mod installed;
 mod pods;
 mod rendered;
@@ -112,5 +113,6 @@ fn objects(text: &str) -> Vec<Value> {
 
 pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
     rendered::suite(real, suite).await;
+    alerts::suite(real, suite).await;
     installed::suite(real, suite).await;
 }

@@ -19,6 +19,7 @@ pub(crate) struct Tools {
     pub(crate) kubectl: PathBuf,
     pub(crate) helm: PathBuf,
     pub(crate) lua: PathBuf,
+    pub(crate) promtool: PathBuf,
     pub(crate) aws: PathBuf,
     pub(crate) moto: PathBuf,
     /// The controller as it is shipped; `BLUEGREEN_CONTROLLER` names it.
@@ -45,6 +46,7 @@ impl Tools {
         let kubectl = find("kubectl");
         let helm = find("helm");
         let lua = find("lua5.1");
+        let promtool = find("promtool");
         let aws = find("aws");
         let moto = find("moto_server");
         let controller = env::var_os("BLUEGREEN_CONTROLLER").map_or_else(
@@ -67,6 +69,7 @@ impl Tools {
             kubectl,
             helm,
             lua,
+            promtool,
             aws,
             moto,
             controller,

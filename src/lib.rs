@@ -8,4 +8,5 @@ pub use bluegreen_plan as plan;
 
 pub mod cloud;
 pub mod controller;
+pub mod telemetry;
 pub mod web;

@@ -15,12 +15,22 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 
 use super::Error;
 use crate::plan::FailureKind;
 
 type Answer<V> = Arc<Result<V, Error>>;
-type Waiting<V> = Vec<oneshot::Sender<Answer<V>>>;
+type Waiting<V> = Vec<Caller<V>>;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+struct Caller<V> {
+    answer: oneshot::Sender<Answer<V>>,
+    /// What it asks for. The first of those who share a read has it in its trace and on its log
+    /// lines; to the others it is a time in which they wait.
+    span: Span,
+}
 
 /// Reads of one kind, told apart by their key.
 #[derive(Debug)]
@@ -49,27 +59,29 @@ where
         R: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = Result<V, Error>> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
+        let span = Span::current();
+        let caller = Caller { answer, span };
         let leads = {
             let mut flights = lock(&self.flights);
             match flights.get_mut(key) {
                 Some(waiting) => {
-                    waiting.push(sender);
+                    waiting.push(caller);
                     None
                 }
                 None => {
                     flights.insert(key.clone(), Vec::new());
-                    Some(sender)
+                    Some(caller)
                 }
             }
         };
-        if let Some(sender) = leads {
+        if let Some(caller) = leads {
             let landing = Landing {
                 flights: Arc::clone(&self.flights),
                 key: key.clone(),
                 landed: false,
             };
-            tokio::spawn(fly(landing, vec![sender], read));
+            tokio::spawn(fly(landing, vec![caller], read));
         }
         match receiver.await {
             Ok(answer) => Result::clone(&answer),
@@ -91,10 +103,12 @@ where
 {
     let mut waiting = first;
     loop {
-        let answer = Arc::new(read().await);
+        let first = waiting.first();
+        let span = first.map_or_else(Span::none, |caller| caller.span.clone());
+        let answer = Arc::new(read().instrument(span).await);
         for caller in waiting {
             // A caller that went away does not mind.
-            let _ = caller.send(Arc::clone(&answer));
+            let _ = caller.answer.send(Arc::clone(&answer));
         }
         waiting = landing.next();
         if waiting.is_empty() {
@@ -121,7 +135,7 @@ impl<K: Eq + Hash, V> Landing<K, V> {
             .get_mut(&self.key)
             .map(mem::take)
             .unwrap_or_default();
-        waiting.retain(|caller| !caller.is_closed());
+        waiting.retain(|caller| !caller.answer.is_closed());
         if waiting.is_empty() {
             flights.remove(&self.key);
             self.landed = true;

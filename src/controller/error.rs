@@ -3,6 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use kube::core::Status;
+use tracing::Instrument;
+
+use crate::telemetry;
 
 /// How long a call to the API server may take. A server answers in milliseconds; one that takes
 /// longer than this is in trouble, and the answer would be of no use to the decision any more.
@@ -72,6 +75,16 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// [`call`], as a part of the trace of a pass.
+pub(super) async fn traced_call<T>(
+    verb: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    let span = telemetry::kubernetes(verb);
+    let answer = self::call(verb, call).instrument(span.clone()).await;
+    answer.inspect_err(|error| telemetry::failed(&span, error.to_string()))
 }
 
 /// Makes one call to the API server, within the timeout.

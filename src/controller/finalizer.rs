@@ -9,7 +9,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::error::{Error, call};
+use super::error::{Error, traced_call};
 use crate::api::{BlueGreenRelease, FINALIZER};
 
 /// How a change of the finalizer ended.
@@ -79,7 +79,7 @@ async fn change(
         field_manager: Some(super::report::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    match call(
+    match traced_call(
         "patching the finalizer",
         api.patch(&object.name_any(), &params, &patch),
     )

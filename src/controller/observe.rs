@@ -8,11 +8,12 @@ use futures::{
     stream::{self, StreamExt},
 };
 use kube::{Api, ResourceExt};
+use tracing::Instrument;
 
 use super::{
     CloudProvider, Ctx, Probe, World,
     context::Guarded,
-    error::{Error, call},
+    error::{Error, traced_call},
 };
 use crate::{
     api::{
@@ -24,6 +25,7 @@ use crate::{
         CommandState, Failure, FailureKind, Group, Instance, Observation, ProbeReading, Reading,
         Release, TargetId, Witness,
     },
+    telemetry,
 };
 
 /// How many probes are asked at the same time. They go to the application's own hosts.
@@ -50,7 +52,7 @@ pub(super) async fn object<W: World>(
     name: &str,
 ) -> Result<Option<Guarded>, Error> {
     let api: Api<Guarded> = Api::namespaced(ctx.client.clone(), namespace);
-    call("reading the release", api.get_opt(name)).await
+    traced_call("reading the release", api.get_opt(name)).await
 }
 
 /// Reads all that the planner needs, at the same time.
@@ -212,9 +214,14 @@ async fn probes<W: World>(
                 let port = in_flight.http.port.unwrap_or(target.port);
                 let at = ctx.now();
                 let probe = ctx.world.probe();
-                let counts = probe
-                    .read(SocketAddr::new(address, port), &in_flight.http)
-                    .await?;
+                let address = SocketAddr::new(address, port);
+                let span = telemetry::probe(address);
+                let asked = probe
+                    .read(address, &in_flight.http)
+                    .instrument(span.clone());
+                let counts = asked.await.inspect_err(|failure| {
+                    telemetry::failed(&span, failure.message.clone());
+                })?;
                 Ok(ProbeReading {
                     at,
                     in_flight: counts.in_flight,

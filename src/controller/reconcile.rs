@@ -15,7 +15,12 @@ use super::{
     observe::{self, Seen},
     report::{self, Reported, report},
 };
-use crate::{api::BlueGreenRelease, cloud::OPERATION_TIMEOUT, plan::Step};
+use crate::{
+    api::BlueGreenRelease,
+    cloud::OPERATION_TIMEOUT,
+    plan::Step,
+    telemetry::{self, LOG_ONLY},
+};
 
 /// How long an object is left alone at the most. A change wakes the loop and the planner says when
 /// to look; this is for a wake-up that got lost.
@@ -154,11 +159,12 @@ pub(super) async fn reconcile<W: World>(
 /// Names the release on every log line of its pass. Its level is the highest, so that it is there
 /// however little is logged.
 fn span(cached: &Cached) -> Span {
+    error_span!("pass", release = name(cached))
+}
+
+fn name(cached: &Cached) -> String {
     let namespace = cached.namespace().unwrap_or_default();
-    error_span!(
-        "pass",
-        release = format!("{namespace}/{}", cached.name_any())
-    )
+    format!("{namespace}/{}", cached.name_any())
 }
 
 async fn counted<W: World>(cached: Arc<Cached>, ctx: Arc<Ctx<W>>) -> Result<Action, Error> {
@@ -169,6 +175,10 @@ async fn counted<W: World>(cached: Arc<Cached>, ctx: Arc<Ctx<W>>) -> Result<Acti
         .as_ref()
         .map_or(Outcome::Failed, |(outcome, _)| *outcome);
     ctx.metrics.reconciled(outcome, started.elapsed());
+    telemetry::noted(&Span::current(), "outcome", format!("{outcome:?}"));
+    if let Err(error) = &result {
+        telemetry::failed(&Span::current(), error.to_string());
+    }
     debug!(?outcome, "pass ended");
     let (_, again) = result?;
     Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -184,6 +194,8 @@ pub(super) fn error_policy<W: World>(
 ) -> Action {
     let uid = cached.uid().unwrap_or_default();
     let wait = ctx.memory.failed(&uid);
-    span(&cached).in_scope(|| warn!(%error, ?wait, "a pass failed and is tried again"));
+    // The pass is over, and its trace has the error.
+    let span = error_span!(target: LOG_ONLY, "pass", release = name(&cached));
+    span.in_scope(|| warn!(%error, ?wait, "a pass failed and is tried again"));
     Action::requeue(wait)
 }

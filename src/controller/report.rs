@@ -7,7 +7,7 @@ use super::{
     Ctx, World,
     cached::Cached,
     decided::decided,
-    error::{Error, call},
+    error::{Error, traced_call},
     events::{self, notices},
 };
 use crate::{
@@ -105,7 +105,7 @@ async fn replace(
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    call(
+    traced_call(
         "writing the status",
         api.replace_status(&object.name_any(), &params, &next),
     )

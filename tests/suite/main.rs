@@ -5,3 +5,4 @@
 mod charts;
 mod crd;
 mod tidy;
+mod traces;

@@ -51,3 +51,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "bluegreen.series" -}}
 {{- printf "namespace=%q,job=%q" .Release.Namespace (include "bluegreen.fullname" .) -}}
 {{- end -}}
+
+{{- /* The port of a URL. */ -}}
+{{- define "bluegreen.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $port | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end -}}

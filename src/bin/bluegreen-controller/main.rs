@@ -9,6 +9,7 @@ use bluegreen::{
         Authority, HttpProbes, LeaseOptions, Metrics, Options, Outside, Parts, Planner, StartError,
         SystemClock, client_config, connect, identity, run,
     },
+    telemetry::{Endpoint, EndpointError, Traces, subscriber},
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tokio::{
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, util::SubscriberInitExt};
 
 /// Replaces the version of applications on EC2 behind an Elastic Load Balancer with zero dropped
 /// requests, as BlueGreenRelease objects in Kubernetes say.
@@ -70,7 +71,12 @@ struct Run {
     #[arg(long, env = "BLUEGREEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
-    /// The name of this instance in Kubernetes Events.
+    /// The URL of an OpenTelemetry collector that takes traces by OTLP over HTTP, as in
+    /// http://collector.monitoring:4318; /v1/traces is added. Default: no traces are made.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", hide_default_value = true, value_parser = otlp_endpoint)]
+    otlp_endpoint: NamedOrNot,
+
+    /// The name of this instance in Kubernetes Events and in traces.
     #[arg(long, env = "POD_NAME")]
     instance: Option<String>,
 
@@ -112,6 +118,10 @@ enum LogFormat {
     Json,
 }
 
+/// The collector of traces, where one is named. clap would take an `Option` for an argument whose
+/// value may be missing; this one may be empty.
+type NamedOrNot = Option<Endpoint>;
+
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -149,7 +159,6 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Run) -> ExitCode {
-    log(arguments.log_format);
     // One thread: the controller waits for networks, and a second thread would only keep memory of
     // its own, which is a tenth of what a thousand releases take.
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -158,11 +167,34 @@ fn start(arguments: Run) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
+            log(arguments.log_format, None);
             error!("cannot start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(control(arguments)) {
+    let instance = arguments.instance.as_deref();
+    let traces = arguments.otlp_endpoint.as_ref();
+    let traces = match traces
+        .map(|endpoint| Traces::start(endpoint, instance, runtime.handle().clone()))
+        .transpose()
+    {
+        Ok(traces) => traces,
+        Err(error) => {
+            log(arguments.log_format, None);
+            error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    log(arguments.log_format, traces.as_ref());
+    let ended = runtime.block_on(async {
+        let ended = control(arguments).await;
+        // The lease has been given back by now: nobody waits for this.
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        ended
+    });
+    match ended {
         Ok(()) => {
             info!("ended");
             ExitCode::SUCCESS
@@ -179,6 +211,14 @@ fn rate_factor(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(factor) if (0.1..=100.0).contains(&factor) => Ok(factor),
         _ => Err("give a number from 0.1 to 100, as in 2.5".to_owned()),
+    }
+}
+
+/// OpenTelemetry's rule for its variables is that an empty one is none.
+fn otlp_endpoint(text: &str) -> Result<NamedOrNot, EndpointError> {
+    match text {
+        "" => Ok(None),
+        url => url.parse().map(Some),
     }
 }
 
@@ -260,15 +300,14 @@ async fn control(arguments: Run) -> Result<(), Failure> {
 /// kube logs each failed request as it fails; this program does so where it deals with it.
 const LOGGED: &str = "info,kube_client::client::builder=off";
 
-fn log(format: LogFormat) {
+fn log(format: LogFormat, traces: Option<&Traces>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    subscriber(lines, filter, traces).init();
 }
 
 /// The first SIGTERM or SIGINT ends the controller in order, the second at once.

@@ -6,11 +6,13 @@ use std::{error, fmt, future::Future, sync::Arc};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::{self, Instant};
+use tracing::{Instrument, Span};
 
 use super::errors;
 use crate::{
     cloud::{Budget, Budgets, Error, OPERATION_TIMEOUT, Observer},
     plan::FailureKind,
+    telemetry,
 };
 
 /// When a verb ends at the latest, however many requests it makes and however long they wait for
@@ -92,7 +94,8 @@ impl Gate {
                 error: errors::too_late(call),
             });
         }
-        let watch = Watch::start(self.observer.as_ref(), call.operation);
+        let watch = Watch::start(self.observer.as_ref(), call);
+        let request = request.instrument(watch.span.clone());
         let result = match time::timeout_at(deadline.0, request).await {
             Ok(Ok(output)) => Ok(output),
             Ok(Err(error)) => Err(errors::translate(call, &error)),
@@ -104,6 +107,7 @@ impl Gate {
         match &result {
             Ok(_) => watch.end("ok"),
             Err(refusal) => {
+                telemetry::failed(&watch.span, refusal.error.to_string());
                 watch.end(refusal.error.category());
                 if refusal.error.kind() == FailureKind::Throttled {
                     self.budgets.slow_down(call.budget);
@@ -114,22 +118,24 @@ impl Gate {
     }
 }
 
-/// Tells the observer of the end, also where the caller goes away.
+/// Tells the observer and the trace of the end, also where the caller goes away.
 struct Watch<'a> {
     observer: &'a dyn Observer,
     operation: &'static str,
     begun: Instant,
     result: &'static str,
+    span: Span,
 }
 
 impl<'a> Watch<'a> {
-    fn start(observer: &'a dyn Observer, operation: &'static str) -> Self {
-        observer.started(operation);
+    fn start(observer: &'a dyn Observer, call: &Call<'_>) -> Self {
+        observer.started(call.operation);
         Self {
             observer,
-            operation,
+            operation: call.operation,
             begun: Instant::now(),
             result: "cancelled",
+            span: telemetry::aws(call.service, call.operation, call.thing),
         }
     }
 
@@ -142,6 +148,7 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.observer
             .finished(self.operation, self.result, self.begun.elapsed());
+        telemetry::noted(&self.span, "result", self.result);
     }
 }
 

@@ -14,6 +14,7 @@ mod planner;
 mod probe;
 mod running;
 mod server;
+mod traces;
 mod transitions;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};

@@ -4,6 +4,7 @@ mod ec2;
 mod elb;
 mod failures;
 mod ssm;
+mod traces;
 mod wire;
 
 use std::{

@@ -1,6 +1,12 @@
 //! The controller as a process: arguments, logs, signals. Everything else is in the library.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use bluegreen::{
     api::{self, crd},
@@ -150,8 +156,14 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Crd) => {
-            print!("{}", crd::yaml());
-            ExitCode::SUCCESS
+            match io::stdout().write_all(crd::yaml().as_bytes()) {
+                // Who has read enough, as `head` does, has what it wanted.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    eprintln!("cannot write the definition: {error}");
+                    ExitCode::FAILURE
+                }
+                Ok(()) | Err(_) => ExitCode::SUCCESS,
+            }
         }
         Some(Command::Run(run)) => start(*run),
         None => start(arguments.run),

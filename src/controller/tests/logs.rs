@@ -1,9 +1,6 @@
 //! What the log says of a pass, in JSON, as machines read it.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use http::Method;
 use serde_json::Value;
@@ -14,7 +11,7 @@ use super::{
     planner::{acts_once, repeats},
     server::Fault,
 };
-use crate::controller::reconcile::error_policy;
+use crate::{controller::reconcile::error_policy, telemetry::tests::written::Written};
 
 /// The log of this thread, as long as it lives.
 struct Log {
@@ -22,22 +19,9 @@ struct Log {
     _guard: DefaultGuard,
 }
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Log {
     fn begin(level: LevelFilter) -> Self {
-        let written = Written::default();
+        let written = Written::new();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -52,12 +36,7 @@ impl Log {
 
     /// The lines since the last time.
     fn lines(&self) -> Vec<Value> {
-        let written = std::mem::take(&mut *self.written.0.lock().unwrap());
-        let lines = String::from_utf8(written).unwrap();
-        let lines = lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap());
-        lines.collect()
+        self.written.lines()
     }
 }
 

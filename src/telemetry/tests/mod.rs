@@ -1,12 +1,9 @@
 //! Traces, sent to a receiver on loopback.
 
 pub(crate) mod receiver;
+pub(crate) mod written;
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Handle};
@@ -14,12 +11,12 @@ use tracing::{
     Dispatch, Span,
     dispatcher::{DefaultGuard, set_default, with_default},
     error_span, info, info_span,
-    subscriber::NoSubscriber,
 };
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{Endpoint, LOG_ONLY, Traces, aws, kubernetes, probe, subscriber};
 use receiver::{Manner, Receiver};
+use written::Written;
 
 /// Traces of this thread, and its log, as long as it lives.
 pub(crate) struct Traced {
@@ -28,30 +25,11 @@ pub(crate) struct Traced {
     _guard: DefaultGuard,
 }
 
-/// A second subscriber in this process. Where there is one only, tracing asks the thread that comes
-/// first to a span whether anybody wants it; that may be one of another test, which has none, and
-/// its answer would count for all.
-static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Traced {
     pub(crate) fn to(url: &str) -> Self {
-        LazyLock::force(&ANOTHER);
         let endpoint: Endpoint = url.parse().unwrap();
         let traces = Traces::start(&endpoint, Some("pod-1"), Handle::current()).unwrap();
-        let written = Written::default();
+        let written = Written::new();
         let writer = written.clone();
         let lines = fmt::layer().json().with_writer(move || writer.clone());
         let filter = EnvFilter::new("info,bluegreen=trace");
@@ -73,12 +51,7 @@ impl Traced {
 
     /// The lines since the last time.
     fn lines(&self) -> Vec<Value> {
-        let written = std::mem::take(&mut *self.written.0.lock().unwrap());
-        let lines = String::from_utf8(written).unwrap();
-        let lines = lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap());
-        lines.collect()
+        self.written.lines()
     }
 }
 
@@ -152,8 +125,8 @@ async fn the_end_does_not_wait_for_a_collector_that_hangs() {
     } = Traced::to(&receiver.url());
     span();
     traces.end_within(Duration::from_millis(20)).await;
-    let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    assert!(written.contains("are lost"), "{written}");
+    let lines = Value::from(written.lines()).to_string();
+    assert!(lines.contains("are lost"), "{lines}");
 }
 
 #[tokio::test]

@@ -12,6 +12,13 @@ use crate::harness::{Kill, Manifest, Moment, Point, Replica, Scene, World};
 /// How long until somebody else leads, in virtual seconds: far more than a lease.
 const LED: u64 = 60;
 
+/// How long a lease lasts: the shipped default.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// A lease that is over, with another leader at work, before a write of status is given up after
+/// 10 s. Only so does the halted leader hear that its intent has landed when it goes on.
+const SHORT_LEASE: Duration = Duration::from_secs(8);
+
 /// How many calls a release makes at least before its end, and how many writes.
 const CALLS: usize = 60;
 const WRITES: usize = 20;
@@ -35,14 +42,16 @@ const FATES: [Fate; 3] = [Fate::Killed, Fate::Halted, Fate::Told];
 /// The replicas of a world.
 struct Replicas<'a> {
     world: &'a World,
+    lease: Duration,
     alive: Vec<Replica>,
     started: usize,
 }
 
 impl<'a> Replicas<'a> {
-    fn new(world: &'a World) -> Self {
+    fn new(world: &'a World, lease: Duration) -> Self {
         Self {
             world,
+            lease,
             alive: Vec::new(),
             started: 0,
         }
@@ -51,8 +60,8 @@ impl<'a> Replicas<'a> {
     fn start(&mut self, kill: Option<Kill>) {
         self.started += 1;
         let who = format!("replica-{}", self.started);
-        self.alive
-            .push(Replica::start(&self.world.control, &who, kill));
+        let replica = Replica::start(&self.world.control, &who, self.lease, kill);
+        self.alive.push(replica);
     }
 
     /// The one that leads, taken out of the others. One that has died may still hold the lease.
@@ -106,7 +115,7 @@ impl<'a> Replicas<'a> {
 async fn befallen(scene: Scene, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let world = World::new(scene.clone(), seed).await;
-    let mut replicas = Replicas::new(&world);
+    let mut replicas = Replicas::new(&world, LEASE);
     replicas.start(None);
     replicas.start(None);
     world.apply(&Manifest::of(&scene)).await;
@@ -126,7 +135,7 @@ async fn befallen(scene: Scene, seed: u64) {
 async fn doomed(scene: Scene, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let world = World::new(scene.clone(), seed).await;
-    let mut replicas = Replicas::new(&world);
+    let mut replicas = Replicas::new(&world, LEASE);
     for _ in 0..2 {
         let moments = [Moment::Before, Moment::After, Moment::Late];
         let kill = Kill {
@@ -153,7 +162,7 @@ async fn doomed(scene: Scene, seed: u64) {
 async fn halted(scene: fn() -> Scene, seed: u64) {
     let asked = {
         let world = World::new(scene(), seed).await;
-        let mut replicas = Replicas::new(&world);
+        let mut replicas = Replicas::new(&world, SHORT_LEASE);
         replicas.start(None);
         world.apply(&Manifest::of(&scene())).await;
         world.until_released(900).await;
@@ -176,7 +185,7 @@ async fn halted(scene: fn() -> Scene, seed: u64) {
         };
         println!("the leader is {kill}");
         let world = World::new(scene(), seed).await;
-        let mut replicas = Replicas::new(&world);
+        let mut replicas = Replicas::new(&world, SHORT_LEASE);
         replicas.start(Some(kill));
         world.apply(&Manifest::of(&scene())).await;
         world
@@ -189,6 +198,8 @@ async fn halted(scene: fn() -> Scene, seed: u64) {
         world.until_released(1_200).await;
         let too_late = replicas.alive.iter().find(|one| one.who() == "replica-1");
         let asked = too_late.expect("it was put back").asked();
+        let intent = asked.iter().find(|asked| asked.point == point);
+        assert_eq!(intent.map(|asked| asked.what.as_str()), Some(STATUS));
         let begun = asked[before..]
             .iter()
             .find(|asked| matches!(asked.point, Point::Call(_)) && asked.changes());

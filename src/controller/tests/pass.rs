@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use kube::runtime::controller::Action;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     Authority, Harness, after, note,
@@ -15,9 +16,11 @@ use super::{
 };
 use crate::{
     api::Time,
-    controller::reconcile::error_policy,
+    controller::{authority::Moment, reconcile::error_policy},
     plan::{self, FailureKind, TargetId},
 };
+
+const LEASE: Duration = Duration::from_secs(15);
 
 const READS: [&str; 4] = ["GET /shop", "instances", "target_group", "target_health"];
 
@@ -285,9 +288,21 @@ async fn nothing_is_written_or_begun_without_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_effect_is_made_when_the_lease_is_lost_while_the_status_is_written() {
+    let mut harness = Harness::new(acts_once);
+    let authority = Authority::elected();
+    authority.begun(Moment::now(), LEASE, Instant::now());
+    Arc::get_mut(&mut harness.ctx).unwrap().authority = authority.clone();
+    harness.server.on_put(move || authority.ended());
+    harness.pass().await.unwrap();
+    assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_effect_is_made_when_the_shutdown_comes_while_the_status_is_written() {
     let harness = Harness::new(acts_once);
-    harness.server.on_put(harness.ctx.stop.clone());
+    let stop = harness.ctx.stop.clone();
+    harness.server.on_put(move || stop.cancel());
     harness.pass().await.unwrap();
     assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
 }

@@ -14,7 +14,6 @@ use http_body_util::BodyExt;
 use kube::client::Body as KubeBody;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 use tower::{Service, service_fn};
 
 use super::note;
@@ -46,7 +45,7 @@ struct State {
     patches: Vec<Value>,
     statuses: Vec<Value>,
     changes: broadcast::Sender<Value>,
-    cancel_on_put: Option<CancellationToken>,
+    on_put: Option<Box<dyn FnOnce() + Send>>,
 }
 
 fn release() -> Value {
@@ -81,7 +80,7 @@ impl Server {
             patches: Vec::new(),
             statuses: Vec::new(),
             changes: broadcast::channel(100).0,
-            cancel_on_put: None,
+            on_put: None,
         })))
     }
 
@@ -114,9 +113,9 @@ impl Server {
         self.0.lock().unwrap().faults.push_back((method, fault));
     }
 
-    /// Cancels the token when the next status arrives.
-    pub(super) fn on_put(&self, token: CancellationToken) {
-        self.0.lock().unwrap().cancel_on_put = Some(token);
+    /// Does something when the next status arrives.
+    pub(super) fn on_put(&self, happens: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().on_put = Some(Box::new(happens));
     }
 
     pub(super) fn define(&self, defined: bool) {
@@ -257,8 +256,8 @@ impl State {
     }
 
     fn put_status(&mut self, mut object: Value, sent: &Value) -> Response<Body> {
-        if let Some(token) = self.cancel_on_put.take() {
-            token.cancel();
+        if let Some(happens) = self.on_put.take() {
+            happens();
         }
         if sent["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
             return refuse(409, "the object has been modified");

@@ -174,12 +174,17 @@ impl Control {
         let (this, its) = (self.clone(), Arc::clone(life));
         let aws = move |request| {
             let (this, life) = (this.clone(), Arc::clone(&its));
-            under_way(async move { this.ask_aws(&life, request).await })
+            let asked = Arc::clone(&its);
+            under_way(life, async move { this.ask_aws(&asked, request).await })
         };
         let (this, its) = (self.clone(), Arc::clone(life));
         let kubernetes = service_fn(move |request: http::Request<kube::client::Body>| {
             let (this, life) = (this.clone(), Arc::clone(&its));
-            under_way(async move { this.ask_kubernetes(&life, request).await })
+            let asked = Arc::clone(&its);
+            under_way(
+                life,
+                async move { this.ask_kubernetes(&asked, request).await },
+            )
         });
         let fence = authority.clone();
         Parts {
@@ -290,10 +295,14 @@ impl Control {
     }
 }
 
-/// A request that goes on while its sender is halted, and not when it gives up.
-fn under_way<T: Send + 'static>(
+/// A request that goes on while its sender is halted, and not when it gives up. One that is halted
+/// neither sends nor hears anything.
+async fn under_way<T: Send + 'static>(
+    life: Arc<Life>,
     asked: impl Future<Output = Result<T, BoxError>> + Send + 'static,
-) -> impl Future<Output = Result<T, BoxError>> + Send + 'static {
-    let asked = AbortOnDropHandle::new(tokio::spawn(asked));
-    async move { asked.await? }
+) -> Result<T, BoxError> {
+    life.goes_on().await;
+    let answer = AbortOnDropHandle::new(tokio::spawn(asked)).await;
+    life.goes_on().await;
+    answer?
 }

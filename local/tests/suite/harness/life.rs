@@ -145,6 +145,13 @@ impl Life {
         self.halted.subscribe()
     }
 
+    /// Waits while it is halted.
+    pub(crate) async fn goes_on(&self) {
+        let mut halted = self.halted();
+        let open = "the one that is waited for is borrowed";
+        halted.wait_for(|halted| !halted).await.expect(open);
+    }
+
     /// Goes on only while it lives.
     pub(crate) async fn lives(&self) {
         if self.dead.load(Ordering::Relaxed) {

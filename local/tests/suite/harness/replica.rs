@@ -17,9 +17,6 @@ use super::{
 /// The Lease of the replicas.
 const LEASE: &str = "bluegreen-controller";
 
-/// How long it lasts: the shipped default.
-const LASTS: Duration = Duration::from_secs(15);
-
 /// How often to look who leads.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -32,15 +29,21 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Starts a controller that stands for election, and may be doomed to die.
-    pub(crate) fn start(control: &Control, who: &str, kill: Option<Kill>) -> Self {
+    /// Starts a controller that stands for election to a lease of that duration, and may be doomed
+    /// to die.
+    pub(crate) fn start(
+        control: &Control,
+        who: &str,
+        duration: Duration,
+        kill: Option<Kill>,
+    ) -> Self {
         let life = Arc::new(Life::until(kill));
         let authority = Authority::elected();
         let lease = LeaseOptions {
             namespace: "default".to_owned(),
             name: LEASE.to_owned(),
             identity: who.to_owned(),
-            duration: LASTS,
+            duration,
         };
         let parts = control.parts(&life, authority, Some(lease));
         let shutdown = CancellationToken::new();
@@ -96,7 +99,8 @@ impl Replica {
     }
 }
 
-/// Runs something while it is not halted.
+/// Runs something while it is not halted. The passes over releases are tasks of their own and are
+/// not run by this, so their requests wait as well; only their timers go on.
 async fn while_not<F: Future>(mut halted: watch::Receiver<bool>, run: F) -> F::Output {
     const OPEN: &str = "whoever may halt it outlives it";
     let mut run = std::pin::pin!(run);

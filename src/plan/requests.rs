@@ -23,8 +23,8 @@ pub(super) fn answer(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
         return;
     };
     let text = &written[..written.floor_char_boundary(REQUEST_TEXT_MOST)];
-    // The text names a revision, and revisions are not used again: the same words later are the
-    // same request, not another one.
+    // A sync may take the annotation off and put it on again: the words that were answered last
+    // are the same request, not another one.
     let answered = status
         .last_request
         .as_ref()

@@ -213,8 +213,8 @@ fn defaults_of_the_chart_are_those_of_the_program() {
     assert_eq!(values["concurrency"], Options::default().concurrency);
     let grace = values["terminationGracePeriodSeconds"].as_u64().unwrap();
     let work = Options::default().shutdown_within.as_secs();
-    // Two seconds each for the last Events, open connections and the lease.
-    assert!(work + 6 < grace, "a pod is killed before its work ended");
+    // Two seconds each for the last Events, open connections, the lease and the last traces.
+    assert!(work + 8 < grace, "a pod is killed before its work ended");
 }
 
 /// The metrics' names as the program registers them, with the prefix and the unit.

@@ -126,8 +126,8 @@ where
         SdkError::ResponseError(context) => Error::new(
             FailureKind::Unavailable,
             format!(
-                "{call}: the answer, of status {}, is not one of AWS; it is tried again; if this \
-                 lasts, check the endpoint of this region and the proxies before it",
+                "{call}: the answer, of status {}, ended early or is not one of AWS; it is tried \
+                 again; if this lasts, check the endpoint of this region and the proxies before it",
                 context.raw().status().as_u16()
             ),
         ),

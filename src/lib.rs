@@ -6,6 +6,7 @@
 pub use bluegreen_api as api;
 pub use bluegreen_plan as plan;
 
+mod causes;
 pub mod cloud;
 pub mod controller;
 pub mod telemetry;

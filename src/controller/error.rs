@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use kube::core::Status;
 use tracing::Instrument;
 
-use crate::telemetry;
+use crate::{causes, telemetry};
 
 /// How long a call to the API server may take. A server answers in milliseconds; one that takes
 /// longer than this is in trouble, and the answer would be of no use to the decision any more.
@@ -58,23 +58,8 @@ impl Error {
 fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => with_causes(other),
+        other => causes::told(other),
     }
-}
-
-/// An error with its causes, each once: some errors print their cause themselves, and the lowest
-/// one, as in "connection refused", is what helps.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// [`call`], as a part of the trace of a pass.

@@ -1,7 +1,6 @@
 //! The connection to the collector, and what the log says of it.
 
 use std::{
-    error::Error,
     io,
     sync::{
         Arc,
@@ -10,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http::StatusCode;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, hyper::HyperClient};
@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use super::{DELIVERY_TIMEOUT, Endpoint};
+use crate::causes;
 
 /// A collector.
 ///
@@ -68,14 +69,25 @@ impl HttpClient for Collector {
             let answer = client.send_bytes(request).await;
             match &answer {
                 Ok(answer) if answer.status().is_success() => outage.is_over(),
-                Ok(answer) => outage.goes_on(&format!("it answers {}", answer.status())),
-                Err(error) => outage.goes_on(&causes(error.as_ref())),
+                Ok(answer) => outage.goes_on(&refused(answer.status())),
+                Err(error) => outage.goes_on(&causes::told(error.as_ref())),
             }
             answer
         };
         // Where the runtime ends first, so does the process, and there is nobody left to tell.
         self.runtime.spawn(sending).await?
     }
+}
+
+/// A collector's refusal, in words.
+fn refused(status: StatusCode) -> String {
+    let token = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            " (is its token in OTEL_EXPORTER_OTLP_HEADERS, written as NAME=VALUE?)"
+        }
+        _ => "",
+    };
+    format!("it answers {status}{token}")
 }
 
 /// Whether the collector is away, for the log.
@@ -102,18 +114,4 @@ impl Outage {
             info!("traces are delivered to {} again", self.endpoint);
         }
     }
-}
-
-/// An error and what caused it. hyper says no more than "client error (Connect)" itself.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -53,10 +53,9 @@ pub enum TracesError {
         error: std::io::Error,
     },
 
-    /// A variable of OpenTelemetry's own asks for what this program cannot do.
+    /// The library does not take what it is given.
     #[error(
-        "no traces can be sent to {endpoint}: {error}; check the environment variables that begin \
-         with OTEL_EXPORTER_OTLP_, or leave --otlp-endpoint out"
+        "no traces can be sent to {endpoint}: {error}; leave --otlp-endpoint out to go without"
     )]
     Exporter {
         /// Where traces were to be sent.

@@ -1,7 +1,8 @@
 //! The controller as a process: arguments, logs, signals. Everything else is in the library.
 
 use std::{
-    io::{self, Write},
+    env,
+    io::{self, IsTerminal, Write},
     net::SocketAddr,
     process::ExitCode,
     sync::Arc,
@@ -23,7 +24,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use tracing_subscriber::{EnvFilter, Layer, util::SubscriberInitExt};
 
 /// Replaces the version of applications on EC2 behind an Elastic Load Balancer with zero dropped
@@ -79,8 +80,14 @@ struct Run {
 
     /// The URL of an OpenTelemetry collector that takes traces by OTLP over HTTP, as in
     /// http://collector.monitoring:4318; /v1/traces is added. Default: no traces are made.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", hide_default_value = true, value_parser = otlp_endpoint)]
-    otlp_endpoint: NamedOrNot,
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default_value = "",
+        hide_default_value = true,
+        hide_env_values = true
+    )]
+    otlp_endpoint: String,
 
     /// The name of this instance in Kubernetes Events and in traces.
     #[arg(long, env = "POD_NAME")]
@@ -124,9 +131,8 @@ enum LogFormat {
     Json,
 }
 
-/// The collector of traces, where one is named. clap would take an `Option` for an argument whose
-/// value may be missing; this one may be empty.
-type NamedOrNot = Option<Endpoint>;
+/// The exit code of a command line that cannot be understood: clap's own.
+const USAGE: u8 = 2;
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +177,13 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Run) -> ExitCode {
+    let endpoint = match otlp_endpoint(&arguments.otlp_endpoint) {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            eprintln!("error: --otlp-endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
     // One thread: the controller waits for networks, and a second thread would only keep memory of
     // its own, which is a tenth of what a thousand releases take.
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -185,8 +198,8 @@ fn start(arguments: Run) -> ExitCode {
         }
     };
     let instance = arguments.instance.as_deref();
-    let traces = arguments.otlp_endpoint.as_ref();
-    let traces = match traces
+    let traces = match endpoint
+        .as_ref()
         .map(|endpoint| Traces::start(endpoint, instance, runtime.handle().clone()))
         .transpose()
     {
@@ -226,8 +239,10 @@ fn rate_factor(text: &str) -> Result<f64, String> {
     }
 }
 
-/// OpenTelemetry's rule for its variables is that an empty one is none.
-fn otlp_endpoint(text: &str) -> Result<NamedOrNot, EndpointError> {
+/// The collector of traces, where one is named; OpenTelemetry's rule for its variables is that an
+/// empty one is none. clap is not asked to read it, since it repeats what it refuses, and that may
+/// have a password in it.
+fn otlp_endpoint(text: &str) -> Result<Option<Endpoint>, EndpointError> {
     match text {
         "" => Ok(None),
         url => url.parse().map(Some),
@@ -313,13 +328,30 @@ async fn control(arguments: Run) -> Result<(), Failure> {
 const LOGGED: &str = "info,kube_client::client::builder=off";
 
 fn log(format: LogFormat, traces: Option<&Traces>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let asked = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let asked = match asked.trim() {
+        "" => LOGGED,
+        asked => asked,
+    };
+    let (filter, misread) = match EnvFilter::try_new(asked) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(LOGGED), Some(error)),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        // In a file colours would be noise.
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
     subscriber(lines, filter, traces).init();
+    if let Some(error) = misread {
+        warn!(
+            "RUST_LOG cannot be read and has no effect: {error}; write it as in \
+             info,bluegreen=debug"
+        );
+    }
 }
 
 /// The first SIGTERM or SIGINT ends the controller in order, the second at once.

@@ -1,0 +1,49 @@
+//! What the controller does with arguments and variables that it cannot use.
+
+use std::process::{Command, Output};
+
+/// The exit code and all that was said.
+fn ended(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_bluegreen-controller"))
+        .env_clear()
+        // With a cluster it would not end.
+        .env("KUBECONFIG", "/nowhere")
+        .envs(variables.iter().copied())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8([stdout, stderr].concat()).unwrap();
+    (status.code(), said)
+}
+
+#[test]
+fn a_url_that_is_none_is_refused_before_anything_is_done() {
+    let (code, said) = ended(&[], &["--otlp-endpoint", "collector:4318"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--otlp-endpoint"), "{said}");
+    assert!(said.contains("as in http://collector"), "{said}");
+}
+
+#[test]
+fn a_password_in_the_url_is_refused_and_not_repeated() {
+    let url = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:secret@collector")];
+    for arguments in [&[][..], &["--help"]] {
+        let (_, said) = ended(&url, arguments);
+        assert!(said.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
+fn a_filter_of_the_log_that_cannot_be_read_is_said_and_has_no_effect() {
+    let (code, said) = ended(&[("RUST_LOG", "bluegreen=loud")], &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("RUST_LOG cannot be read"), "{said}");
+    assert!(said.contains("no usable kubeconfig"), "{said}");
+    let (_, said) = ended(&[("RUST_LOG", "")], &[]);
+    assert!(!said.contains("RUST_LOG"), "{said}");
+}

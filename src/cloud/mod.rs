@@ -38,6 +38,13 @@ use crate::{
 /// waits that it adds to.
 pub const OPERATION_TIMEOUT: time::Duration = time::Duration::from_secs(5);
 
+/// What metrics and traces call a request that was answered, beside [`Error::category`] for one
+/// that failed.
+pub(crate) const ENDED_WELL: &str = "ok";
+
+/// What they call a request whose answer nobody waits for any more.
+pub(crate) const CANCELLED: &str = "cancelled";
+
 /// The ARN of a target group, as AWS gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetGroupArn(pub String);

@@ -91,6 +91,7 @@ pub struct Metrics {
     drains_unproven: Counter,
     stop_seconds: Family<ByStop, Histogram>,
     releases: Family<ByPhase, Gauge>,
+    not_understood: Gauge,
     drains: Gauge,
     events_dropped: Counter,
     leading: Gauge,
@@ -120,6 +121,7 @@ impl Default for Metrics {
             drains_unproven: Counter::default(),
             stop_seconds: Family::new_with_constructor(long),
             releases: Family::default(),
+            not_understood: Gauge::default(),
             drains: Gauge::default(),
             events_dropped: Counter::default(),
             leading: Gauge::default(),
@@ -144,7 +146,7 @@ impl Metrics {
         registry.register_with_unit("reconcile_duration", help, Unit::Seconds, metric);
         let help = "Kubernetes Events that were not published";
         registry.register("events_dropped", help, self.events_dropped.clone());
-        let help = "1 where this process holds the lease and works, 0 where it stands by";
+        let help = "1 where this process works, 0 where it stands by";
         registry.register("leading", help, self.leading.clone());
     }
 
@@ -165,12 +167,15 @@ impl Metrics {
     fn register_releases(&self, registry: &mut Registry) {
         let help = "Releases, by phase";
         registry.register("releases", help, self.releases.clone());
+        let help = "Releases that this version does not understand and leaves alone";
+        let metric = self.not_understood.clone();
+        registry.register("releases_not_understood", help, metric);
         let help = "Targets that are deregistered and not yet drained";
         registry.register("drains_in_progress", help, self.drains.clone());
         let help = "From a target's deregistration to the proof that it is drained";
         let metric = self.drain_seconds.clone();
         registry.register_with_unit("drain_duration", help, Unit::Seconds, metric);
-        let help = "Drains that were not proven in time";
+        let help = "Targets that were given up without the proof that they are drained";
         registry.register("drains_unproven", help, self.drains_unproven.clone());
         let help = "From SIGTERM to the end of the process";
         let metric = self.stop_seconds.clone();
@@ -248,11 +253,15 @@ impl Metrics {
         }
     }
 
-    /// Sets the gauges from all releases there are.
-    pub(super) fn census(&self, releases: impl Iterator<Item = Counted>) {
+    /// Sets the gauges from all releases there are; one that is not understood counts as nothing.
+    pub(super) fn census(&self, releases: impl Iterator<Item = Option<Counted>>) {
         self.releases.clear();
-        let mut all_draining = 0_i64;
-        for Counted { phase, draining } in releases {
+        let (mut not_understood, mut all_draining) = (0_i64, 0_i64);
+        for release in releases {
+            let Some(Counted { phase, draining }) = release else {
+                not_understood += 1;
+                continue;
+            };
             self.releases
                 .get_or_create(&ByPhase {
                     phase: PhaseLabel(phase),
@@ -260,6 +269,7 @@ impl Metrics {
                 .inc();
             all_draining += i64::from(draining);
         }
+        self.not_understood.set(not_understood);
         self.drains.set(all_draining);
     }
 

@@ -165,7 +165,10 @@ impl<W: World> Shell<W> {
                 () = self.shutdown.cancelled() => return Ok(()),
             }
             match &self.options.lease {
-                None => self.work(self.shutdown.clone()).await.map(|_| ()),
+                None => {
+                    self.metrics.leads(true);
+                    self.work(self.shutdown.clone()).await.map(|_| ())
+                }
                 Some(lease) => {
                     self.standing.enters(Stage::Electing);
                     let election = Election {

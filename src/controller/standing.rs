@@ -135,7 +135,7 @@ impl Standing {
     pub fn census(&self, metrics: &Metrics) {
         let releases = self.lock().releases.clone();
         let releases = releases.map(|store| store.state()).unwrap_or_default();
-        metrics.census(releases.iter().filter_map(|release| release.counted()));
+        metrics.census(releases.iter().map(|release| release.counted()));
     }
 
     pub(super) fn beat(&self) {

@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 
 use super::errors;
 use crate::{
-    cloud::{Budget, Budgets, Error, OPERATION_TIMEOUT, Observer},
+    cloud::{Budget, Budgets, CANCELLED, ENDED_WELL, Error, OPERATION_TIMEOUT, Observer},
     plan::FailureKind,
     telemetry,
 };
@@ -105,7 +105,7 @@ impl Gate {
             }),
         };
         match &result {
-            Ok(_) => watch.end("ok"),
+            Ok(_) => watch.end(ENDED_WELL),
             Err(refusal) => {
                 telemetry::failed(&watch.span, refusal.error.to_string());
                 watch.end(refusal.error.category());
@@ -134,7 +134,7 @@ impl<'a> Watch<'a> {
             observer,
             operation: call.operation,
             begun: Instant::now(),
-            result: "cancelled",
+            result: CANCELLED,
             span: telemetry::aws(call.service, call.operation, call.thing),
         }
     }

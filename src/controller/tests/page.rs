@@ -11,7 +11,7 @@ use serde_json::json;
 use super::transitions::{rendered, status};
 use crate::{
     api::{Phase, StopHow},
-    cloud,
+    cloud::{self, CANCELLED, ENDED_WELL},
     controller::{Metrics, Outcome, Severity, metrics::Counted, notices},
     plan::FailureKind,
 };
@@ -23,6 +23,9 @@ const ADAPTERS: [&str; 3] = [
     include_str!("../../cloud/aws/elb.rs"),
     include_str!("../../cloud/aws/ssm.rs"),
 ];
+
+const ALERTS: &str =
+    include_str!("../../../charts/bluegreen-controller/templates/prometheusrule.yaml");
 
 type Words = BTreeSet<String>;
 
@@ -100,8 +103,9 @@ fn filled() -> Metrics {
         metrics.reconciled(outcome, Duration::ZERO);
     }
     let censuses = phases().map(|phase| status(json!({ "phase": phase })));
-    metrics.census(censuses.map(|status| Counted::of(Some(&status))));
-    for how in stops() {
+    metrics.census(censuses.map(|status| Some(Counted::of(Some(&status)))));
+    // An instance that is terminated has no report of how long its process took.
+    for how in stops().filter(|how| *how != StopHow::InstanceTerminated) {
         let steps =
             json!({ "terminated": { "at": "2027-01-15T08:00:00Z", "how": how, "took": "1s" } });
         let target =
@@ -109,7 +113,7 @@ fn filled() -> Metrics {
         metrics.proven(&status(json!({})), &status(json!({ "targets": [target] })));
     }
     let failed = failures().map(|kind| cloud::Error::new(kind, "").category());
-    let results: Vec<_> = failed.chain(["ok", "cancelled"]).collect();
+    let results: Vec<_> = failed.chain([ENDED_WELL, CANCELLED]).collect();
     for operation in operations() {
         for result in &results {
             metrics.aws_started(operation);
@@ -223,6 +227,44 @@ fn what_is_alerted_on_is_exposed() {
             );
         }
     }
+}
+
+/// What the chart's rule alerts on and for how long it must last, without the labels by which it
+/// finds its own series.
+fn alerts() -> BTreeSet<(String, Option<String>)> {
+    let own_only = [
+        ("{ {{- $series -}} }", ""),
+        ("{ {{- $series -}} ", "{"),
+        ("{ {{- $series }},", "{"),
+    ];
+    let alerts = ALERTS.split("- alert: ").skip(1).map(|alert| {
+        let (_, rest) = alert.split_once("expr: ").expect("an alert has an expr");
+        let (rest, _) = rest.split_once("labels: ").expect("an alert has labels");
+        let (expression, time) = match rest.split_once("for: ") {
+            Some((expression, time)) => (expression, Some(time.trim().to_owned())),
+            None => (rest, None),
+        };
+        let words = expression.trim_start_matches(">-").split_whitespace();
+        let mut expression = words.collect::<Vec<_>>().join(" ");
+        for (theirs, ours) in own_only {
+            expression = expression.replace(theirs, ours);
+        }
+        (expression, time)
+    });
+    alerts.collect()
+}
+
+#[test]
+fn the_page_has_every_alert_and_no_other() {
+    let rows = table("what");
+    let listed = rows.iter().map(|row| {
+        let (expression, time) = row[1].rsplit_once('`').expect("an expression in backticks");
+        let expression = expression.trim_start_matches('`').replace("\\|", "|");
+        let time = time.strip_prefix(" for ");
+        let time = time.map(|time| time.replace(" min", "m"));
+        (expression, time)
+    });
+    assert_eq!(listed.collect::<BTreeSet<_>>(), alerts());
 }
 
 /// The words that the source gives Events as reasons.

@@ -12,16 +12,19 @@ use super::{
     FakeCloud, note,
     planner::acts_once,
     server::{Fault, Server},
-    take_journal, world,
+    take_journal,
+    transitions::rendered,
+    world,
 };
 use crate::{
-    controller::{Authority, Options, Parts, Planner, StartError, run},
+    controller::{Authority, Metrics, Options, Parts, Planner, StartError, run},
     plan,
 };
 
 struct Running {
     server: Server,
     cloud: FakeCloud,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), StartError>>,
 }
@@ -30,6 +33,7 @@ impl Running {
     fn start(server: Server, listener: Option<TcpListener>) -> Self {
         take_journal();
         let cloud = FakeCloud::default();
+        let metrics = Arc::new(Metrics::default());
         let parts = Parts {
             client: Client::new(server.service(), "games"),
             server: "in memory".to_owned(),
@@ -39,7 +43,7 @@ impl Running {
                 needs: |_, _, _| plan::Needs::default(),
             },
             options: Options::default(),
-            metrics: Arc::default(),
+            metrics: Arc::clone(&metrics),
             authority: Authority::alone(),
             listener,
         };
@@ -48,6 +52,7 @@ impl Running {
         Self {
             server,
             cloud,
+            metrics,
             shutdown,
             task,
         }
@@ -81,6 +86,15 @@ fn entries(of: &str) -> usize {
         note(entry);
     }
     count
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_is_alone_counts_as_the_one_that_works() {
+    let running = Running::start(Server::with_release(), None);
+    running.until_effect().await;
+    let told = rendered(&running.metrics);
+    assert!(told.contains("\nbluegreen_leading 1\n"), "{told}");
+    running.end().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,13 +235,20 @@ fn the_census_counts_what_is_there_now() {
     let metrics = Metrics::default();
     let draining = json!({ "revision": 1, "id": "i-1", "port": 8080, "color": "Blue", "drain": [{ "group": "shop", "delay": "300s", "settle": "45s" }] });
     let one = status(json!({ "phase": "Draining", "targets": [draining] }));
-    metrics.census([&one, &one].into_iter().map(counted));
+    let seen = [Some(&one), None, Some(&one)].into_iter();
+    metrics.census(seen.map(|seen| seen.map(counted)));
     assert!(rendered(&metrics).contains("bluegreen_releases{phase=\"Draining\"} 2"));
     assert!(rendered(&metrics).contains("bluegreen_drains_in_progress 2"));
-    metrics.census([counted(&status(json!({ "phase": "Released" })))].into_iter());
+    assert!(rendered(&metrics).contains("bluegreen_releases_not_understood 1"));
+    let released = counted(&status(json!({ "phase": "Released" })));
+    metrics.census([Some(released)].into_iter());
     let text = rendered(&metrics);
     assert!(!text.contains("phase=\"Draining\""), "{text}");
     assert!(text.contains("bluegreen_drains_in_progress 0"), "{text}");
+    assert!(
+        text.contains("bluegreen_releases_not_understood 0"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 -- Runs one of Argo CD's scripts for a test: health, discovery, or action NAME.
--- Arguments: which, the script, a file that returns an object. A script sees what it sees in
--- Argo CD, and nothing of the machine.
+-- Arguments: which, the script, a file that returns an object. A script has what it has in Argo CD,
+-- which opens the base and the table library for all three kinds, and neither string nor math.
 
 local which, script, object = arg[1], arg[2], arg[3]
 
@@ -8,9 +8,15 @@ local function run(obj)
   local chunk = assert(loadfile(script))
   setfenv(chunk, {
     obj = obj, pairs = pairs, ipairs = ipairs, next = next, type = type,
-    tostring = tostring, tonumber = tonumber, string = string, table = table, math = math,
+    tostring = tostring, tonumber = tonumber, table = table,
   })
-  return chunk()
+  -- Without the string library a string has no methods either.
+  local strings = getmetatable("")
+  local methods = strings.__index
+  strings.__index = nil
+  local result = chunk()
+  strings.__index = methods
+  return result
 end
 
 local function same(a, b)

@@ -1,6 +1,10 @@
 //! Argo CD's scripts, run by Lua 5.1 over the recorded objects.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -8,12 +12,19 @@ use super::{recorded, verdicts, word};
 use crate::{
     Real,
     report::{Side, Suite},
-    tools::{command, run},
+    tools::{Said, command, run},
 };
 
 const ACTIONS: [&str; 5] = ["abort", "pause", "promote", "resume", "retry"];
 
 pub(super) async fn suite(real: &Real, suite: &mut Suite) {
+    suite
+        .case(
+            Side::Real,
+            "a script has only what Argo CD gives it",
+            libraries(real),
+        )
+        .await;
     suite
         .case(Side::Real, "Argo CD's health of every state", health(real))
         .await;
@@ -33,16 +44,20 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
         .await;
 }
 
-/// Runs a script over an object; what it says, line by line.
+/// Runs one of our scripts over an object; what it says, line by line.
 async fn lua(real: &Real, which: &str, script: &str, object: &Value) -> Vec<String> {
+    let said = harness(real, which, &argo_cd(real).join(script), object).await;
+    said.good().lines().map(str::to_owned).collect()
+}
+
+/// Runs a script over an object.
+async fn harness(real: &Real, which: &str, script: &Path, object: &Value) -> Said {
     let file = real.folder.path().join("object.lua");
     fs::write(&file, format!("return {}\n", literal(object))).unwrap();
-    let script = argo_cd(real).join(script);
     let harness = real.tools.project.join("tests/real/gitops/harness.lua");
     let mut lua = command(&real.tools.lua);
-    lua.args([word(&harness), which, word(&script), word(&file)]);
-    let said = run(&mut lua).await.good();
-    said.lines().map(str::to_owned).collect()
+    lua.args([word(&harness), which, word(script), word(&file)]);
+    run(&mut lua).await
 }
 
 fn argo_cd(real: &Real) -> PathBuf {
@@ -77,6 +92,29 @@ fn quoted(text: &str) -> String {
         _ => char::from(byte).to_string(),
     };
     format!("\"{}\"", text.bytes().map(byte).collect::<String>())
+}
+
+/// A script that works here alone would fail when somebody chooses its action in Argo CD.
+async fn libraries(real: &Real) {
+    let script = real.folder.path().join("script.lua");
+    let said = async |message: &str| {
+        let text = format!("return {{ status = 'Healthy', message = {message} }}\n");
+        fs::write(&script, text).unwrap();
+        harness(real, "health", &script, &json!({})).await
+    };
+    let plain = said("table.concat({ 'revision ', tostring(7) })").await;
+    assert_eq!(plain.good(), "Healthy\nrevision 7\n");
+    for (message, absent) in [
+        ("string.format('%d', 7)", "global 'string'"),
+        ("('seven'):upper()", "a string value"),
+        ("math.floor(7.5)", "global 'math'"),
+        ("io.read()", "global 'io'"),
+        ("os.getenv('HOME')", "global 'os'"),
+    ] {
+        let words = said(message).await.bad();
+        assert!(words.contains("attempt to index"), "{message}: {words}");
+        assert!(words.contains(absent), "{message}: {words}");
+    }
 }
 
 async fn health(real: &Real) {

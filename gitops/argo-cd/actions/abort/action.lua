@@ -2,7 +2,7 @@
 -- of it is changed but one annotation.
 
 local status = obj.status or {}
-local request = string.format("abort %d", status.revision or 0)
+local request = "abort " .. tostring(status.revision or 0)
 
 -- The controller takes the same text once. To ask for the same again takes another word.
 if status.lastRequest ~= nil and status.lastRequest.text == request then

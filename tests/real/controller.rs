@@ -13,15 +13,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Real,
-    field::{Controller, Field, LOOK, NEW_VERSION, define},
+    field::{Controller, Field, LOOK, NEW_VERSION, SOON, define},
     proxy::Proxy,
     report::{Case, Side, Suite},
     servers::Cluster,
     tools,
 };
-
-/// How long to wait for what should come about within seconds.
-const SOON: Duration = Duration::from_secs(90);
 
 /// How long the API server is gone: longer than the controller's lease.
 const GONE: Duration = Duration::from_secs(15);
@@ -85,10 +82,12 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
 async fn waits_for_the_definition(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "undefined", 1, 0).await;
     let mut controller = field.controller(real, &cluster.admin(), "first");
-    let text = until_ready_says(&controller, "CustomResourceDefinition").await;
+    let text = controller
+        .until_ready_says("CustomResourceDefinition")
+        .await;
     assert!(text.contains("bluegreen-crds"), "{text}");
     define(cluster).await;
-    until_ready_says(&controller, "ok").await;
+    controller.until_ready_says("ok").await;
     field.apply(cluster, NEW_VERSION).await;
     field.until_released(NEW_VERSION).await;
     ended_well(field, &mut controller).await;
@@ -101,7 +100,9 @@ async fn waits_for_permission(real: &Real, cluster: &Cluster) {
     let token = cluster.token("forbidden", "releaser").await;
     let kubeconfig = cluster.kubeconfig("releaser", &token);
     let mut controller = field.controller(real, &kubeconfig, "first");
-    let text = until_ready_says(&controller, "no permission to list releases").await;
+    let text = controller
+        .until_ready_says("no permission to list releases")
+        .await;
     assert!(text.contains("grant get, list, watch and patch"), "{text}");
     let releases = "--verb=get,list,watch,patch,update";
     let resources =
@@ -127,7 +128,9 @@ async fn waits_for_permission(real: &Real, cluster: &Cluster) {
         account,
     ];
     tools::run(&mut cluster.kubectl(&binding)).await.good();
-    let text = until_ready_says(&controller, "no permission for the lease").await;
+    let text = controller
+        .until_ready_says("no permission for the lease")
+        .await;
     assert!(text.contains("--leader-election=false"), "{text}");
     assert!(field.changes().is_empty());
     assert!(controller.end(Signal::TERM).await.success());
@@ -298,22 +301,6 @@ async fn until_changes(field: &Field, controller: &Controller, changes: usize) {
         assert!(
             began.elapsed() < SOON,
             "{changes} changes were not made in {SOON:?}\n{}",
-            controller.log()
-        );
-        sleep(LOOK).await;
-    }
-}
-
-async fn until_ready_says(controller: &Controller, words: &str) -> String {
-    let began = Instant::now();
-    loop {
-        let text = controller.readiness().await;
-        if text.contains(words) {
-            return text;
-        }
-        assert!(
-            began.elapsed() < SOON,
-            "/readyz says {text}, not {words}\n{}",
             controller.log()
         );
         sleep(LOOK).await;

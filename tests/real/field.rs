@@ -1,13 +1,7 @@
 //! A field to release on: a simulated AWS with hosts whose processes are real, under load, and
 //! controllers that are processes too, on a real API server, in real time.
 
-use std::{
-    fs::File,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+use std::{net::Ipv4Addr, path::Path, process::ExitStatus, time::Duration};
 
 use bluegreen::api::{BlueGreenRelease, BlueGreenReleaseStatus, Phase, crd};
 use bluegreen_app::load::{Mix, RequestClass};
@@ -22,17 +16,17 @@ use bluegreen_local::{
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, api::PostParams};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Child,
     time::{Instant, sleep},
 };
 
 use super::{
     Real,
+    process::Process,
     servers::{Cluster, free_port},
     tools::command,
 };
@@ -41,11 +35,17 @@ use super::{
 /// that is lost.
 const RELEASED: Duration = Duration::from_secs(300);
 
+/// How long to wait for what should come about within seconds.
+pub(crate) const SOON: Duration = Duration::from_secs(90);
+
 /// How often to look.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// The version to be released.
 pub(crate) const NEW_VERSION: &str = "1.8.0";
+
+/// The name of the resource's definition.
+pub(crate) const DEFINITION: &str = "bluegreenreleases.bluegreen.dev";
 
 /// The release's manifest, with times as short as the field is quick.
 pub(crate) fn manifest(namespace: &str, version: &str) -> Value {
@@ -125,23 +125,20 @@ pub(crate) async fn define(cluster: &Cluster) {
         .create(&PostParams::default(), &crd::definition())
         .await
         .unwrap();
-    let crds = "crd/bluegreenreleases.bluegreen.dev";
-    let wait = ["wait", "--for=condition=Established", crds, "--timeout=60s"];
-    super::tools::run(&mut cluster.kubectl(&wait)).await.good();
+    cluster.established(DEFINITION).await;
 }
 
 /// Changes the schema of the resource, and gives it as it was.
 pub(crate) async fn redefine(cluster: &Cluster, change: impl FnOnce(&mut Value)) -> Value {
     let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client().await);
-    let name = "bluegreenreleases.bluegreen.dev";
-    let definition = definitions.get(name).await.unwrap();
+    let definition = definitions.get(DEFINITION).await.unwrap();
     let mut definition = serde_json::to_value(&definition).unwrap();
     let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let was = schema.clone();
     change(schema);
     let definition = serde_json::from_value(definition).unwrap();
     definitions
-        .replace(name, &PostParams::default(), &definition)
+        .replace(DEFINITION, &PostParams::default(), &definition)
         .await
         .unwrap();
     was
@@ -209,11 +206,6 @@ impl Field {
             .folder
             .path()
             .join(format!("{}-{who}.log", self.namespace));
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
         program
             .args(match place {
                 Place::Here => vec![
@@ -236,14 +228,11 @@ impl Field {
             .env("POD_NAME", who)
             .env("AWS_ACCESS_KEY_ID", who)
             .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdout(Stdio::from(file.try_clone().unwrap()))
-            .stderr(Stdio::from(file));
+            .env("AWS_EC2_METADATA_DISABLED", "true");
         Controller {
             who: who.to_owned(),
-            log,
             port,
-            child: program.spawn().unwrap(),
+            process: Process::start(who, &log, &mut program),
         }
     }
 
@@ -340,36 +329,37 @@ impl Field {
 pub(crate) struct Controller {
     pub(crate) who: String,
     pub(crate) port: u16,
-    log: PathBuf,
-    child: Child,
+    process: Process,
 }
 
 impl Controller {
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("it was not waited for");
-        let pid = Pid::from_raw(id.cast_signed()).expect("a process has an id");
-        kill_process(pid, signal).expect("it is our child");
+        self.process.signal(signal);
     }
 
     /// Sends a signal that ends it, and waits for that.
     pub(crate) async fn end(&mut self, signal: Signal) -> ExitStatus {
-        self.signal(signal);
-        self.wait().await
+        self.process.end(signal).await
     }
 
     /// Waits for its end.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
-        self.child.wait().await.unwrap()
+        self.process.wait().await
     }
 
     /// What it says of its readiness; nothing, while it does not listen.
     pub(crate) async fn readiness(&self) -> String {
+        self.page("/readyz").await
+    }
+
+    /// A page that it serves; nothing, while it does not listen.
+    async fn page(&self, path: &str) -> String {
         let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await else {
             return String::new();
         };
         let mut answer = String::new();
-        let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await;
-        if asked.is_ok() {
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        if stream.write_all(request.as_bytes()).await.is_ok() {
             // A connection that breaks has said nothing, too.
             let _ = stream.read_to_string(&mut answer).await;
         }
@@ -377,8 +367,28 @@ impl Controller {
         body.map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
+    /// Waits until what it says of its readiness has these words; all that it says.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub(crate) async fn until_ready_says(&self, words: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let text = self.readiness().await;
+            if text.contains(words) {
+                return text;
+            }
+            assert!(
+                began.elapsed() < SOON,
+                "/readyz says {text}, not {words}\n{}",
+                self.log()
+            );
+            sleep(LOOK).await;
+        }
+    }
+
     /// What it has written.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        self.process.log()
     }
 }

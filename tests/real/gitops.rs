@@ -5,7 +5,7 @@ mod scripts;
 mod synced;
 mod waits;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use kube::{
     Api, Client,
@@ -14,7 +14,13 @@ use kube::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Real, report::Suite, servers::Cluster, tools::run};
+use super::{
+    Real,
+    field::DEFINITION,
+    report::Suite,
+    servers::Cluster,
+    tools::{run, word},
+};
 
 /// Where the releases are.
 const NAMESPACE: &str = "games";
@@ -51,10 +57,6 @@ fn recorded(real: &Real, name: &str) -> Value {
     yaml(real, &format!("statuses/{name}.yaml"))
 }
 
-fn word(path: &Path) -> &str {
-    path.to_str().expect("test folders have plain names")
-}
-
 /// A server that knows releases.
 async fn cluster(real: &Real) -> Cluster {
     let cluster = Cluster::start(real).await;
@@ -67,13 +69,7 @@ async fn cluster(real: &Real) -> Cluster {
         word(&definition),
     ];
     run(&mut cluster.kubectl(&create)).await.good();
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd/bluegreenreleases.bluegreen.dev",
-    ];
-    run(&mut cluster.kubectl(&wait)).await.good();
+    cluster.established(DEFINITION).await;
     cluster.namespace(NAMESPACE).await;
     cluster
 }

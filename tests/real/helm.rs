@@ -10,16 +10,16 @@ mod rendered;
 mod rights;
 mod today;
 
-pub(crate) use installed::{DEFINITION, NAMESPACE, RELEASE, apply, established};
+pub(crate) use installed::{NAMESPACE, RELEASE, apply};
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::{
     Real,
     report::Suite,
-    tools::{Said, command, run},
+    tools::{Said, command, run, word},
 };
 
 /// A set of values and where it is installed.
@@ -70,11 +70,6 @@ fn expected(real: &Real, name: &str) -> PathBuf {
 
 fn charts(real: &Real) -> PathBuf {
     real.tools.project.join("charts")
-}
-
-/// A file's place as an argument.
-fn word(path: &Path) -> &str {
-    path.to_str().expect("test folders have plain names")
 }
 
 /// Helm without a cluster, and without what the user may have set up.

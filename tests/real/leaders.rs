@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Real,
     field::{Field, LOOK, NEW_VERSION, define},
-    report::{Side, Suite},
+    report::{Side, Suite, bounded},
     servers::Cluster,
 };
 
@@ -120,17 +120,13 @@ impl Outcome {
     async fn of(real: &Real, cluster: &Cluster, seed: u64, slot: u8) -> Self {
         let began = Instant::now();
         let incidents = incidents(seed);
-        let running = std::panic::AssertUnwindSafe(release(real, cluster, seed, slot, incidents));
-        let result = futures::FutureExt::catch_unwind(running).await;
+        let result = bounded(release(real, cluster, seed, slot, incidents)).await;
         Self {
             incidents: incidents
                 .map(|Incident { after, fate, .. }| format!("{fate:?} after {after} changes"))
                 .join(", "),
             took: began.elapsed(),
-            result: result.map_err(|panic| {
-                let words = super::report::words(panic.as_ref());
-                format!("{words}\n{}", logs(real, &namespace(seed)))
-            }),
+            result: result.map_err(|why| format!("{why}\n{}", logs(real, &namespace(seed)))),
         }
     }
 }

@@ -15,6 +15,7 @@ mod gitops;
 mod helm;
 mod kubectl;
 mod leaders;
+mod process;
 mod proxy;
 mod rbac;
 mod report;
@@ -110,7 +111,10 @@ async fn suites() -> ExitCode {
     let mut report = Report::default();
     for name in names {
         let mut suite = report.suite(name);
-        run(name, &real, &mut suite).await;
+        let ran = report::caught(run(name, &real, &mut suite)).await;
+        if let Err(why) = ran {
+            suite.real_failed("what is outside of its cases", &why);
+        }
         report.ended(suite);
     }
     report.print();

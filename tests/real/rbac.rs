@@ -14,15 +14,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Real,
-    field::{Controller, Field, LOOK, NEW_VERSION, Place},
-    helm::{DEFINITION, NAMESPACE, RELEASE, apply, established},
+    field::{Controller, DEFINITION, Field, LOOK, NEW_VERSION, Place, SOON},
+    helm::{NAMESPACE, RELEASE, apply},
     report::{Side, Suite},
     servers::Cluster,
     tools::run,
 };
-
-/// How long to wait for what comes about by itself.
-const SOON: std::time::Duration = std::time::Duration::from_secs(90);
 
 /// A verb on a resource, as the roles write them: `list bluegreen.dev/bluegreenreleases`.
 type Right = String;
@@ -58,7 +55,7 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
 async fn exercise(real: &Real, cluster: &Cluster) {
     let chart = real.tools.project.join("charts/bluegreen-controller");
     apply(cluster, "install", &chart, &["--create-namespace"]).await;
-    established(cluster, DEFINITION).await;
+    cluster.established(DEFINITION).await;
     let token = cluster.token(NAMESPACE, RELEASE).await;
     let kubeconfig = cluster.kubeconfig("account", &token);
     let field = Field::build(cluster, "rbac", 1, 0).await;
@@ -69,9 +66,9 @@ async fn exercise(real: &Real, cluster: &Cluster) {
     };
     let start = |who: &str| field.controller_at(real, &kubeconfig, who, &place);
     let mut first = start("first");
-    until_ready(&first, "ok").await;
+    first.until_ready_says("ok").await;
     let mut second = start("second");
-    until_ready(&second, "standing by").await;
+    second.until_ready_says("standing by").await;
     field.apply(cluster, NEW_VERSION).await;
     // What happens twice is one Event, counted up.
     for paused in [true, false, true, false] {
@@ -91,21 +88,13 @@ async fn exercise(real: &Real, cluster: &Cluster) {
     first.end(Signal::KILL).await;
     field.until_released(NEW_VERSION).await;
     let mut third = start("third");
-    until_ready(&third, "standing by").await;
+    third.until_ready_says("standing by").await;
     assert!(second.end(Signal::TERM).await.success());
-    until_ready(&third, "ok\n").await;
+    third.until_ready_says("ok\n").await;
     let delete = ["delete", "bgr", "-n", "rbac", "snackgame", "--timeout=60s"];
     run(&mut cluster.kubectl(&delete)).await.good();
     assert!(third.end(Signal::TERM).await.success());
     field.close().await;
-}
-
-async fn until_ready(controller: &Controller, words: &str) {
-    let began = Instant::now();
-    while !controller.readiness().await.contains(words) {
-        assert!(began.elapsed() < SOON, "{}", controller.log());
-        sleep(LOOK).await;
-    }
 }
 
 async fn until_paused(field: &Field, controller: &Controller, paused: bool) {

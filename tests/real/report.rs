@@ -7,7 +7,6 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use tokio::time::error::Elapsed;
 
 /// No case takes longer than this; one that does has failed. Most take less than a second.
 const BOUND: Duration = Duration::from_secs(15 * 60);
@@ -15,7 +14,18 @@ const BOUND: Duration = Duration::from_secs(15 * 60);
 /// A case that is run together with others.
 pub(crate) type Case<'a> = LocalBoxFuture<'a, ()>;
 
-type Ended = Result<Result<(), Box<dyn Any + Send>>, Elapsed>;
+/// Runs something to its end; a panic is an error, in its words.
+pub(crate) async fn caught<T>(running: impl Future<Output = T>) -> Result<T, String> {
+    let ended = AssertUnwindSafe(running).catch_unwind().await;
+    ended.map_err(|panic| words(panic.as_ref()).to_owned())
+}
+
+/// The same, and the end of its time is an error too.
+pub(crate) async fn bounded<T>(case: impl Future<Output = T>) -> Result<T, String> {
+    tokio::time::timeout(BOUND, caught(case))
+        .await
+        .unwrap_or_else(|_| Err(format!("it took longer than {BOUND:?}")))
+}
 
 /// On what a case ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +78,7 @@ impl Suite {
     /// Runs a case; a panic or the end of its time is its failure.
     pub(crate) async fn case<F: Future<Output = ()>>(&mut self, side: Side, name: &str, case: F) {
         let started = Instant::now();
-        let case = AssertUnwindSafe(case).catch_unwind();
-        let ended = tokio::time::timeout(BOUND, case).await;
+        let ended = bounded(case).await;
         self.ended(side, name, ended, started.elapsed());
     }
 
@@ -79,12 +88,7 @@ impl Suite {
             .into_iter()
             .map(|(name, case)| async move {
                 let started = Instant::now();
-                let case = AssertUnwindSafe(case).catch_unwind();
-                (
-                    name,
-                    tokio::time::timeout(BOUND, case).await,
-                    started.elapsed(),
-                )
+                (name, bounded(case).await, started.elapsed())
             })
             .collect();
         while let Some((name, ended, took)) = running.next().await {
@@ -92,11 +96,10 @@ impl Suite {
         }
     }
 
-    fn ended(&mut self, side: Side, name: &str, ended: Ended, took: Duration) {
+    fn ended(&mut self, side: Side, name: &str, ended: Result<(), String>, took: Duration) {
         match ended {
-            Ok(Ok(())) => self.passed(side, name, took),
-            Ok(Err(panic)) => self.failed(side, name, words(panic.as_ref())),
-            Err(_) => self.failed(side, name, &format!("it took longer than {BOUND:?}")),
+            Ok(()) => self.passed(side, name, took),
+            Err(why) => self.failed(side, name, &why),
         }
     }
 
@@ -134,20 +137,18 @@ impl Suite {
         feature: &str,
         case: F,
     ) {
-        let started = Instant::now();
-        let case = AssertUnwindSafe(case).catch_unwind();
-        match tokio::time::timeout(BOUND, case).await {
-            Ok(Ok(Lacks::Still)) => self.lacks(name, feature),
-            Ok(Ok(Lacks::NoMore(seen))) => self.real_failed(
+        match bounded(case).await {
+            Ok(Lacks::Still) => self.lacks(name, feature),
+            Ok(Lacks::NoMore(seen)) => self.real_failed(
                 name,
                 &format!("it has {feature} now ({seen}): take it off the list and test it"),
             ),
-            Ok(Err(panic)) => self.ended(Side::Real, name, Ok(Err(panic)), started.elapsed()),
-            Err(elapsed) => self.ended(Side::Real, name, Err(elapsed), started.elapsed()),
+            Err(why) => self.real_failed(name, &why),
         }
     }
 
-    /// A case asks for something that the real server is too old for.
+    /// A case asks for something that the real server is too old for. Whoever calls this has seen
+    /// that it is.
     pub(crate) fn lacks(&mut self, name: &str, feature: &str) {
         self.lacking += 1;
         println!("{}: not on real: {name}: it has no {feature}", self.name);
@@ -155,7 +156,7 @@ impl Suite {
 }
 
 /// What a panic said.
-pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+fn words(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()
         .map(String::as_str)

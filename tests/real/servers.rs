@@ -2,99 +2,26 @@
 //! stopped and started, halted and continued.
 
 use std::{
-    fs::{self, File},
-    net::{Ipv4Addr, TcpListener},
+    fs,
+    net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use kube::{Client, Config, config::Kubeconfig};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
+    process::Command,
     time::{Instant, sleep},
 };
 
 use super::{
     Real,
+    process::{AGAIN, Process, READY},
     report::{Side, Suite},
     tools::{self, command},
 };
-
-/// How long a server may take to be ready: it needs about three seconds on an idle machine.
-const READY: Duration = Duration::from_secs(120);
-
-/// How often to ask whether it is.
-const AGAIN: Duration = Duration::from_millis(50);
-
-/// A server's process and its log. Dropping it ends it.
-pub(crate) struct Process {
-    name: &'static str,
-    log: PathBuf,
-    child: Child,
-}
-
-impl Process {
-    pub(crate) fn start(name: &'static str, log: &Path, command: &mut Command) -> Self {
-        let file = File::options().create(true).append(true).open(log).unwrap();
-        let child = command
-            .stdout(Stdio::from(file.try_clone().unwrap()))
-            .stderr(Stdio::from(file))
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        Self {
-            name,
-            log: log.to_owned(),
-            child,
-        }
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("it was not waited for");
-        let pid = Pid::from_raw(id.cast_signed()).expect("a process has an id");
-        kill_process(pid, signal).expect("it is our child");
-    }
-
-    pub(crate) async fn end(&mut self, signal: Signal) {
-        self.signal(signal);
-        self.child.wait().await.unwrap();
-    }
-
-    /// # Panics
-    /// When it has ended by itself.
-    fn still_runs(&mut self) {
-        if let Some(status) = self.child.try_wait().unwrap() {
-            panic!("it ended with {status}; {}", self.last_words());
-        }
-    }
-
-    /// Waits until it takes connections on this port of loopback.
-    pub(crate) async fn listens(&mut self, port: u16) {
-        let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .await
-            .is_err()
-        {
-            self.still_runs();
-            let words = || format!("not ready after {READY:?}; {}", self.last_words());
-            assert!(began.elapsed() < READY, "{}", words());
-            sleep(AGAIN).await;
-        }
-        // Somebody else may have had the port, and this one have ended for that.
-        self.still_runs();
-    }
-
-    fn last_words(&self) -> String {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let from = lines.len().saturating_sub(15);
-        format!("{} said last:\n{}", self.name, lines[from..].join("\n"))
-    }
-}
 
 /// A Kubernetes API server with its etcd. Dropping it ends both.
 pub(crate) struct Cluster {
@@ -227,6 +154,18 @@ impl Cluster {
         tools::run(&mut self.kubectl(&["create", "namespace", name]))
             .await
             .good();
+    }
+
+    /// Waits until a definition can be used.
+    pub(crate) async fn established(&self, definition: &str) {
+        let definition = format!("crd/{definition}");
+        let wait = [
+            "wait",
+            "--for=condition=Established",
+            &definition,
+            "--timeout=60s",
+        ];
+        tools::run(&mut self.kubectl(&wait)).await.good();
     }
 
     /// A token of a service account, as a pod is given it.

@@ -85,6 +85,11 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// A file's place as an argument.
+pub(crate) fn word(path: &Path) -> &str {
+    path.to_str().expect("test folders have plain names")
+}
+
 /// A command that ends with this process, whatever ends it. Nothing is on its standard input.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new("setpriv");

@@ -22,7 +22,8 @@ use serde_json::Value;
 use super::{
     super::{
         Real,
-        servers::{Process, free_port},
+        process::Process,
+        servers::free_port,
         tools::{self, Said, command},
     },
     account::Who,

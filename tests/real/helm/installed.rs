@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{SETS, charts, objects, rights::rights, word};
 use crate::{
     Real,
+    field::DEFINITION,
     report::{Side, Suite},
     servers::Cluster,
     tools::{command, run},
@@ -22,7 +23,6 @@ use crate::{
 /// What Helm has to be told for a server this old.
 const HERE: [&str; 2] = ["--server-side=false", "--disable-openapi-validation"];
 
-pub(crate) const DEFINITION: &str = "bluegreenreleases.bluegreen.dev";
 const FILE: &str = "bluegreen.dev_bluegreenreleases";
 pub(crate) const NAMESPACE: &str = "bluegreen-system";
 pub(crate) const RELEASE: &str = "bluegreen-controller";
@@ -91,17 +91,6 @@ pub(crate) async fn apply(cluster: &Cluster, verb: &str, chart: &Path, more: &[&
     helm(cluster, &arguments).await
 }
 
-pub(crate) async fn established(cluster: &Cluster, definition: &str) {
-    let definition = format!("crd/{definition}");
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        &definition,
-    ];
-    kubectl(cluster, &wait).await;
-}
-
 /// The fields of a release's spec that the server knows.
 async fn fields(cluster: &Cluster) -> Value {
     let definition = get(cluster, &["crd", DEFINITION]).await;
@@ -124,7 +113,7 @@ async fn life(real: &Real) {
         said.contains("Before 1.29 the rules of the definition"),
         "{said}"
     );
-    established(&cluster, DEFINITION).await;
+    cluster.established(DEFINITION).await;
     assert_eq!(replicas(&cluster).await, 2);
     assert_eq!(fields(&cluster).await["added"], Value::Null);
     cluster.namespace("games").await;
@@ -252,7 +241,9 @@ async fn operator(cluster: &Cluster) {
         let file = cluster.folder().join(format!("{plural}.json"));
         fs::write(&file, definition.to_string()).unwrap();
         kubectl(cluster, &["create", "--filename", word(&file)]).await;
-        established(cluster, &format!("{plural}.monitoring.coreos.com")).await;
+        cluster
+            .established(&format!("{plural}.monitoring.coreos.com"))
+            .await;
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{
     charts,
-    installed::{DEFINITION, NAMESPACE, RELEASE, apply, established, kubectl},
+    installed::{NAMESPACE, RELEASE, apply, kubectl},
 };
-use crate::{Real, servers::Cluster, tools::run};
+use crate::{Real, field::DEFINITION, servers::Cluster, tools::run};
 
 /// Who, what and where; and whether they may.
 const RIGHTS: &[(&str, &str, &str, &str, bool)] = &[
@@ -63,7 +63,7 @@ pub(super) async fn rights(real: &Real) {
     let cluster = Cluster::start(real).await;
     let chart = charts(real).join("bluegreen-controller");
     apply(&cluster, "install", &chart, &["--create-namespace"]).await;
-    established(&cluster, DEFINITION).await;
+    cluster.established(DEFINITION).await;
     cluster.namespace("games").await;
     // What collects these roles into Kubernetes' own is not part of the API server, so they are
     // bound by themselves.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kube::{Api, api::DynamicObject};
 use tokio::time::{Instant, sleep};
 
 use super::{NAMESPACE, cluster, releases, word, write_status};
@@ -18,6 +17,9 @@ const LONG: &str = "120s";
 
 /// How long it waits where there is no end to see.
 const SHORT: &str = "5s";
+
+/// How long the last status may take to be written when Helm has ended.
+const WRITTEN: Duration = Duration::from_secs(10);
 
 pub(super) async fn suite(real: &Real, suite: &mut Suite) {
     suite
@@ -49,7 +51,6 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
 /// `helm install --wait` of a chart that contains a release.
 async fn install(real: &Real, cluster: &Cluster, name: &str, timeout: &str) -> Said {
     let chart = real.tools.project.join("tests/real/gitops/chart");
-    // The server is older than server-side apply of such objects, and than Helm's validation.
     let arguments = [
         "install",
         name,
@@ -59,17 +60,8 @@ async fn install(real: &Real, cluster: &Cluster, name: &str, timeout: &str) -> S
         "--wait",
         "--timeout",
         timeout,
-        "--server-side=false",
-        "--disable-openapi-validation",
     ];
     run(&mut cluster.helm(&arguments)).await
-}
-
-/// Waits until Helm has made the release; whoever runs the case bounds it.
-async fn made(releases: &Api<DynamicObject>, name: &str) {
-    while releases.get_opt(name).await.unwrap().is_none() {
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Installs, and writes statuses one after the other when the release is there.
@@ -78,12 +70,25 @@ async fn installed(real: &Real, name: &str, statuses: &[&str], timeout: &str) ->
     let releases = releases(cluster.client().await);
     let began = Instant::now();
     let writing = async {
-        made(&releases, name).await;
+        while releases.get_opt(name).await.unwrap().is_none() {
+            sleep(Duration::from_millis(50)).await;
+        }
         for status in statuses {
             write_status(real, &releases, name, status).await;
         }
     };
-    let (said, ()) = tokio::join!(install(real, &cluster, name, timeout), writing);
+    let helm = install(real, &cluster, name, timeout);
+    let (mut writing, mut helm) = (std::pin::pin!(writing), std::pin::pin!(helm));
+    let said = tokio::select! {
+        () = &mut writing => helm.await,
+        said = &mut helm => {
+            // The answer to the last write may come later than what Helm made of it.
+            let written = tokio::time::timeout(WRITTEN, writing).await;
+            let words = || format!("{}{}", said.stdout, said.stderr);
+            assert!(written.is_ok(), "Helm ended and there is no release: {}", words());
+            said
+        }
+    };
     (said, began.elapsed())
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 use self::{
     mask::masked,
     registry::Embedded,
-    script::{FILES, STEPS, Step},
+    script::{End, Expected, FILES, STEPS, Says, Step},
 };
 use super::{
     Real,
@@ -32,6 +32,20 @@ const NAMESPACE: &str = "typed";
 
 /// How long a line of a watch may take.
 const LINE: Duration = Duration::from_secs(30);
+
+/// What a command said, and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    end: End,
+    text: String,
+}
+
+impl Answer {
+    /// Whether it is what is expected of one server alone.
+    fn is(&self, expected: &Says) -> bool {
+        self.end == expected.end && self.text.contains(expected.words)
+    }
+}
 
 /// kubectl with one of the two servers.
 struct Typist {
@@ -64,16 +78,23 @@ impl Typist {
         kubectl
     }
 
-    /// What a command says, whether it succeeds or not.
-    async fn types(&self, arguments: &[&str]) -> String {
+    /// What a command says, and whether it succeeds.
+    async fn types(&self, arguments: &[&str]) -> Answer {
         let said = tools::run(&mut self.command(arguments)).await;
-        let end = if said.ok { "succeeded" } else { "failed" };
-        masked(&format!("{}{}({end})\n", said.stdout, said.stderr))
+        Answer {
+            end: if said.ok { End::Succeeds } else { End::Fails },
+            text: masked(&format!("{}{}", said.stdout, said.stderr)),
+        }
+    }
+
+    async fn succeeds(&self, arguments: &[&str]) {
+        let answer = self.types(arguments).await;
+        assert_eq!(answer.end, End::Succeeds, "{arguments:?}: {}", answer.text);
     }
 
     /// What a watch shows of an object that is changed while it is watched.
-    async fn watches(&self) -> String {
-        self.types(&["apply", "-f", "one.yaml"]).await;
+    async fn watches(&self) -> Answer {
+        self.succeeds(&["apply", "-f", "one.yaml"]).await;
         let mut watch = self.command(&["get", "wgt", "one", "--watch"]);
         let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
@@ -82,7 +103,7 @@ impl Typist {
             if let Some(size) = size {
                 let patch = format!(r#"{{"spec":{{"size":{size}}}}}"#);
                 let patch = ["patch", "wgt", "one", "--type=merge", "-p", &patch];
-                self.types(&patch).await;
+                self.succeeds(&patch).await;
             }
             let line = timeout(LINE, lines.next_line()).await;
             let line = line.expect("a line comes in time").unwrap();
@@ -90,7 +111,10 @@ impl Typist {
             seen.push('\n');
         }
         watch.kill().await.unwrap();
-        masked(&seen)
+        Answer {
+            end: End::Succeeds,
+            text: masked(&seen),
+        }
     }
 }
 
@@ -106,20 +130,23 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
     for (number, step) in STEPS.iter().enumerate() {
         // Before anything is deleted.
         if step.arguments == ["describe", "wgt", "one"] {
-            let began = Instant::now();
-            let ours = on_registry.watches().await;
-            let theirs = on_real.watches().await;
-            compare(
-                suite,
-                "get wgt one --watch",
-                &ours,
-                &theirs,
-                began.elapsed(),
-            );
+            watch(suite, &on_registry, &on_real).await;
         }
         take(suite, number, step, &on_registry, &on_real).await;
     }
     embedded.stop().await;
+}
+
+async fn watch(suite: &mut Suite, registry: &Typist, real: &Typist) {
+    let began = Instant::now();
+    let (ours, theirs) = (registry.watches().await, real.watches().await);
+    let both = Both {
+        name: "get wgt one --watch",
+        ours: &ours,
+        theirs: &theirs,
+        took: began.elapsed(),
+    };
+    both.same(suite, End::Succeeds);
 }
 
 async fn take(suite: &mut Suite, number: usize, step: &Step, registry: &Typist, real: &Typist) {
@@ -127,30 +154,68 @@ async fn take(suite: &mut Suite, number: usize, step: &Step, registry: &Typist, 
     let began = Instant::now();
     let ours = registry.types(step.arguments).await;
     let theirs = real.types(step.arguments).await;
-    let took = began.elapsed();
-    match &step.too_old {
-        None => compare(suite, &name, &ours, &theirs, took),
-        Some(_) if ours == theirs => {
-            suite.real_failed(&name, "it is not too old for it: take it off the list");
-        }
-        Some(difference) => {
-            if ours.contains(difference.registry_says) {
-                suite.passed(Side::Registry, &name, took);
-            } else {
-                let why = format!("it does not say {:?}:\n{ours}", difference.registry_says);
-                suite.failed(Side::Registry, &name, &why);
-            }
-            suite.lacks(&name, difference.reason);
-        }
+    let both = Both {
+        name: &name,
+        ours: &ours,
+        theirs: &theirs,
+        took: began.elapsed(),
+    };
+    match &step.expected {
+        Expected::Same(end) => both.same(suite, *end),
+        Expected::TooOld {
+            feature,
+            registry,
+            real,
+        } => both.differ(suite, feature, registry, real),
     }
 }
 
-fn compare(suite: &mut Suite, name: &str, ours: &str, theirs: &str, took: Duration) {
-    if ours == theirs {
-        suite.passed(Side::Registry, name, took);
-        suite.passed(Side::Real, name, took);
-    } else {
-        let why = format!("\n- the real server:\n{theirs}\n- the registry:\n{ours}");
-        suite.failed(Side::Registry, name, &why);
+/// What both servers answered to a command.
+struct Both<'a> {
+    name: &'a str,
+    ours: &'a Answer,
+    theirs: &'a Answer,
+    took: Duration,
+}
+
+impl Both<'_> {
+    /// Both should say the same, and end so.
+    fn same(&self, suite: &mut Suite, end: End) {
+        let Self {
+            name,
+            ours,
+            theirs,
+            took,
+        } = *self;
+        if ours == theirs && ours.end == end {
+            suite.passed(Side::Registry, name, took);
+            suite.passed(Side::Real, name, took);
+        } else {
+            let why = format!(
+                "it should be the same on both and end as {end:?}\n\
+                 - the real server, which {:?}:\n{}\n- the registry, which {:?}:\n{}",
+                theirs.end, theirs.text, ours.end, ours.text
+            );
+            suite.failed(Side::Registry, name, &why);
+        }
+    }
+
+    /// Each should say something of its own.
+    fn differ(&self, suite: &mut Suite, feature: &str, registry: &Says, real: &Says) {
+        if self.ours.is(registry) {
+            suite.passed(Side::Registry, self.name, self.took);
+        } else {
+            let why = format!("expected {registry:?}, not {:?}", self.ours);
+            suite.failed(Side::Registry, self.name, &why);
+        }
+        if self.theirs.is(real) {
+            suite.lacks(self.name, feature);
+        } else {
+            let why = format!(
+                "expected {real:?}, not {:?}; is it too old still?",
+                self.theirs
+            );
+            suite.real_failed(self.name, &why);
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod installed;
+mod lacking;
 mod pods;
 mod rendered;
 mod rights;
@@ -110,4 +111,5 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
     rendered::suite(real, suite).await;
     alerts::suite(real, suite).await;
     installed::suite(real, suite).await;
+    lacking::suite(real, suite).await;
 }

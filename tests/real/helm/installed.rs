@@ -2,7 +2,7 @@
 //!
 //! The server is older than those that the project is made for. Helm therefore applies from its
 //! own side (`--server-side=false`), and does not ask it whether it knows each field. What
-//! that leaves out is named at the end; `today.rs` looks at it without a server.
+//! that leaves out is in `lacking.rs`; `today.rs` looks at it without a server.
 
 use std::{
     fs,
@@ -52,23 +52,6 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
             rights(real),
         )
         .await;
-    for (name, feature) in [
-        (
-            "the budget for evictions",
-            "policy/v1, nor unhealthyPodEvictionPolicy",
-        ),
-        (
-            "spreading the pods of each version by itself",
-            "matchLabelKeys",
-        ),
-        ("the rules of the definition", "x-kubernetes-validations"),
-        (
-            "helm with --server-side",
-            "server-side apply of definitions with rules",
-        ),
-    ] {
-        suite.lacks(name, feature);
-    }
 }
 
 pub(super) async fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {

@@ -49,19 +49,28 @@ const DIRECTORY: &str = "bluegreen-demo-";
 
 /// Removes the directories of demos that were killed and could not do it themselves.
 pub fn remove_leftovers() {
+    remove_leftovers_of(DIRECTORY);
+}
+
+/// The same for directories of others in the temporary directory, which are called so and then by
+/// the id of the process that they are of.
+pub fn remove_leftovers_of(prefix: &str) {
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let of = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY));
-        let Some((process, _)) = of.and_then(|of| of.split_once('-')) else {
-            continue;
-        };
-        let digits = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && !PathBuf::from("/proc").join(process).exists() {
-            // Another demo may be removing it too, or it belongs to another user.
+        let process = name.to_str().and_then(|name| process_of(name, prefix));
+        if process.is_some_and(|process| !PathBuf::from("/proc").join(process).exists()) {
+            // Another program may be removing it too, or it belongs to another user.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// The process that a directory is of: the prefix, its id, and perhaps more after a dash.
+fn process_of<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let process = name.strip_prefix(prefix)?.split('-').next()?;
+    let digits = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then_some(process)
 }
 
 /// A world. The order of its fields is the order in which they end.
@@ -320,6 +329,20 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn only_directories_that_name_a_process_are_taken_for_its_own() {
+        for (name, process) in [
+            ("bluegreen-demo-12-3", Some("12")),
+            ("bluegreen-demo-12", Some("12")),
+            ("bluegreen-demo-", None),
+            ("bluegreen-demo-../12", None),
+            ("bluegreen-demo-x12-3", None),
+            ("bluegreen-real-12", None),
+        ] {
+            assert_eq!(process_of(name, DIRECTORY), process, "{name}");
+        }
+    }
 
     #[test]
     fn worlds_that_may_live_at_the_same_time_have_different_addresses() {

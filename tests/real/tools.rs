@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use bluegreen_local::world;
 use tokio::{process::Command, time::timeout};
 
 /// No single command takes longer than this.
@@ -153,8 +154,14 @@ pub(crate) async fn run(command: &mut Command) -> Said {
 /// A folder that is removed at the end.
 pub(crate) struct Folder(PathBuf);
 
+/// What the names of these folders begin with, before the id of the process.
+const FOLDER: &str = "bluegreen-real-";
+
 impl Folder {
+    /// Makes it, and removes those of runs that were killed, with the worlds that they built.
     pub(crate) fn new() -> io::Result<Self> {
+        world::remove_leftovers();
+        world::remove_leftovers_of(FOLDER);
         let path = Self::place();
         fs::create_dir_all(&path)?;
         Ok(Self(path))
@@ -162,7 +169,7 @@ impl Folder {
 
     /// Where the folder of this process is, or will be.
     pub(crate) fn place() -> PathBuf {
-        env::temp_dir().join(format!("bluegreen-real-{}", std::process::id()))
+        env::temp_dir().join(format!("{FOLDER}{}", std::process::id()))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -352,6 +352,16 @@ impl Controller {
         self.page("/readyz").await
     }
 
+    /// How many passes had this result.
+    pub(crate) async fn passes(&self, result: &str) -> u64 {
+        let series = format!("bluegreen_reconciles_total{{result=\"{result}\"}} ");
+        let page = self.page("/metrics").await;
+        let value = page.lines().find_map(|line| line.strip_prefix(&series));
+        value.map_or(0, |value| {
+            value.parse().expect("a counter is a whole number")
+        })
+    }
+
     /// A page that it serves; nothing, while it does not listen.
     async fn page(&self, path: &str) -> String {
         let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await else {

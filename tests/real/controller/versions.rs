@@ -1,22 +1,20 @@
 //! Controllers of different versions at once: with the definition of the next version beneath the
 //! one of today, and two that know nothing of each other.
 
-use std::time::Duration;
-
+use bluegreen_local::monitor::HostState;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{SOON, ended_well, until_changes};
+use super::{ended_well, until_changes};
 use crate::{
     Real,
-    field::{Field, LOOK, NEW_VERSION, Place, define, redefine},
+    field::{Controller, Field, LOOK, NEW_VERSION, Place, SOON, define, redefine},
     servers::Cluster,
     tools,
 };
 
-/// How long to look whether a controller does anything: longer than any step of the release, which
-/// waits for nobody but AWS.
-const IDLE: Duration = Duration::from_secs(20);
+/// How many passes a controller makes over a release that it is to leave alone.
+const PASSES: usize = 10;
 
 /// The next version's definition has a field with a default, which the server shows in every
 /// object at once. The controller of today does not know it, so it leaves the release alone; what
@@ -44,12 +42,50 @@ pub(super) async fn next_definition(real: &Real) {
         sleep(LOOK * 10).await;
     }
     let made = field.changes().len();
-    sleep(IDLE).await;
+    until_settled(&field).await;
+    for number in 0..PASSES {
+        touch(&cluster, &controller, number).await;
+    }
     assert_eq!(field.changes().len(), made, "{}", controller.log());
     assert!(made < 8, "the release was over before the definition came");
     redefine(&cluster, |schema| *schema = today).await;
     field.until_released(NEW_VERSION).await;
     ended_well(field, &mut controller).await;
+}
+
+/// Waits until what AWS was asked for has come about: from then on the next step could be made.
+async fn until_settled(field: &Field) {
+    let began = Instant::now();
+    loop {
+        let hosts = field.world.monitor.hosts();
+        let settled = |host: &HostState| ["healthy", "absent"].contains(&host.target.as_str());
+        if hosts.iter().all(settled) {
+            return;
+        }
+        assert!(began.elapsed() < SOON, "nothing settles: {hosts:#?}");
+        sleep(LOOK).await;
+    }
+}
+
+/// Changes the release's annotations, and waits for the pass that this causes.
+async fn touch(cluster: &Cluster, controller: &Controller, number: usize) {
+    let before = controller.passes("Invalid").await;
+    let number = format!("example.com/touched={number}");
+    let touch = [
+        "annotate",
+        "-n",
+        "next",
+        "bgr/snackgame",
+        "--overwrite",
+        &number,
+    ];
+    tools::run(&mut cluster.kubectl(&touch)).await.good();
+    let began = Instant::now();
+    while controller.passes("Invalid").await <= before {
+        let waited = began.elapsed();
+        assert!(waited < SOON, "{number}: no pass\n{}", controller.log());
+        sleep(LOOK).await;
+    }
 }
 
 /// Two controllers without a lease, as somebody runs them who upgrades by hand. Each write of
@@ -59,8 +95,20 @@ pub(super) async fn without_a_lease(real: &Real, cluster: &Cluster) {
     let kubeconfig = cluster.admin();
     let mut first = field.controller_at(real, &kubeconfig, "first", &Place::Unled);
     let mut second = field.controller_at(real, &kubeconfig, "second", &Place::Unled);
+    for controller in [&first, &second] {
+        controller.until_ready_says("ok").await;
+    }
     field.apply(cluster, NEW_VERSION).await;
     field.until_released(NEW_VERSION).await;
+    for controller in [&first, &second] {
+        let calls = field.world.calls_of(&controller.who);
+        assert!(
+            calls > 0,
+            "{} was not at work\n{}",
+            controller.who,
+            controller.log()
+        );
+    }
     let status = second.end(rustix::process::Signal::TERM).await;
     assert!(status.success(), "{status}: {}", second.log());
     ended_well(field, &mut first).await;

@@ -13,6 +13,7 @@ super::list! { "leases":
     a_lease_is_taken_by_one_of_two,
     a_lease_is_renewed_and_released,
     an_update_creates_a_lease_that_is_not_there,
+    an_update_creates_no_lease_of_another_name,
     an_update_of_a_lease_that_was_deleted_creates_none,
     the_times_of_a_lease_have_microseconds,
     a_lease_must_be_valid,
@@ -111,18 +112,41 @@ async fn an_update_creates_a_lease_that_is_not_there(api: Api) -> Outcome {
     Ok(())
 }
 
+async fn an_update_creates_no_lease_of_another_name(api: Api) -> Outcome {
+    let path = format!("{}/one", api.leases());
+    let mut other = lease("two", json!({"holderIdentity": "one"}));
+    // The name is asked before anything that the server would have to look up.
+    for uid in [Value::Null, json!("4b2ad7c5-3a0e-4c1f-8d2f-6f1c1e1f0a11")] {
+        other["metadata"]["uid"] = uid;
+        let message = api.put(&path, &other).await?.refused(400, "BadRequest")?;
+        same!(
+            message,
+            "the name of the object (two) does not match the name on the URL (one)"
+        );
+    }
+    for name in ["one", "two"] {
+        let path = format!("{}/{name}", api.leases());
+        api.get(&path).await?.refused(404, "NotFound")?;
+    }
+    Ok(())
+}
+
 async fn an_update_of_a_lease_that_was_deleted_creates_none(api: Api) -> Outcome {
     let held = lease("leader", json!({"holderIdentity": "one"}));
     let held = api.post(&api.leases(), &held).await?.ok_with(201)?;
     let path = format!("{}/leader", api.leases());
     api.delete(&path).await?.ok()?;
     let message = api.put(&path, &held).await?.refused(409, "Conflict")?;
-    holds!(
-        message.ends_with(&format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: ",
+    same!(
+        message,
+        format!(
+            "Operation cannot be fulfilled on leases.coordination.k8s.io \"leader\": StorageError: \
+             invalid object, Code: 4, Key: /registry/leases/{}/leader, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object \
+             meta: ",
+            api.namespace,
             text(&held, "/metadata/uid")
-        )),
-        "{message}"
+        )
     );
     api.get(&path).await?.refused(404, "NotFound")?;
     Ok(())

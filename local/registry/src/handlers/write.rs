@@ -5,10 +5,13 @@ use serde_json::Value;
 
 use super::{Call, render, served};
 use crate::{
-    Registry, Verb,
+    Registry,
     catalog::Resource,
     field_error::FieldError,
-    object::{Decoded, FieldValidation, Scope, Writer, decode, decode_value, text, wrong_uid},
+    object::{
+        Decoded, FieldValidation, Scope, Writer, decode, decode_value, refuse_other_name, text,
+        wrong_uid,
+    },
     patch::{self, Apply, Manager, PatchKind},
     protobuf,
     request::content_type,
@@ -27,41 +30,57 @@ const OBJECT_TYPES: [&str; 3] = [
 
 /// Stores a new object.
 pub(super) fn create(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
-    let (decoded, warnings) = read_object(call)?;
-    let namespace = &call.target.namespace;
-    let manager = manager(call, Manager::update);
+    let (object, warnings) = read_object(call)?;
     let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
-        let mut object = decoded;
-        if call.verb == Verb::Update
-            && let Some(metadata) = object["metadata"].as_object_mut()
-        {
-            // An update that creates names a version of nothing.
-            metadata.remove("resourceVersion");
-        }
-        // Defaults belong to whoever caused them.
-        schema::defaults(&resource.schema, &mut object);
-        manager.track(resource, None, &mut object, &writer.now);
-        writer.create(resource, namespace, object)
+        place(writer, resource, call, object)
     })?;
     Ok(created(registry, call, &stored).with_warnings(warnings))
 }
 
+fn place(
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    call: &Call,
+    mut object: Value,
+) -> Result<Object, ApiError> {
+    let manager = manager(call, Manager::update);
+    // Defaults belong to whoever caused them.
+    schema::defaults(&resource.schema, &mut object);
+    manager.track(resource, None, &mut object, &writer.now);
+    writer.create(resource, &call.target.namespace, object)
+}
+
 /// Replaces an object.
 pub(super) fn update(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
-    let (object, warnings) = read_object(call)?;
-    let key = Writer::key(&call.resource, &call.target.namespace, &call.target.name);
-    if call.resource.is_created_by_update() && registry.lock().store.get(&key).is_none() {
-        return match object["metadata"]["uid"].as_str() {
-            // Whoever names a UID means an object that there was.
-            Some(uid) if !uid.is_empty() => Err(wrong_uid(&call.resource, &key, uid, "")),
-            Some(_) | None => create(registry, call),
-        };
+    let (mut object, warnings) = read_object(call)?;
+    refuse_other_name(&object, &call.target.name)?;
+    let (stored, is_new) =
+        registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
+            let key = Writer::key(resource, &call.target.namespace, &call.target.name);
+            if !resource.is_created_by_update() || writer.transaction.get(&key).is_some() {
+                return Ok((replace(writer, resource, call, object)?, false));
+            }
+            let uid = text(&object, "/metadata/uid");
+            if !uid.is_empty() {
+                // Whoever names a UID means an object that there was.
+                return Err(wrong_uid(resource, &key, uid, ""));
+            }
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                // An update that creates names a version of nothing.
+                metadata.remove("resourceVersion");
+            }
+            Ok((place(writer, resource, call, object)?, true))
+        })?;
+    Ok(written(registry, call, &stored, is_new).with_warnings(warnings))
+}
+
+/// The answer to a write that may have created.
+fn written(registry: &Registry, call: &Call, stored: &Value, is_new: bool) -> Reply {
+    if is_new {
+        return created(registry, call, stored);
     }
-    let stored = registry.write(&call.resource, call.is_dry_run(), |writer, resource| {
-        replace(writer, resource, call, object)
-    })?;
-    let rendered = render::one(&call.resource, call.form, &stored, registry.now());
-    Ok(Reply::json(&rendered).with_warnings(warnings))
+    let rendered = render::one(&call.resource, call.form, stored, registry.now());
+    Reply::json(&rendered)
 }
 
 /// The answer to a creation. What was only tried has no version.
@@ -113,11 +132,8 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
     let warnings = check(&call.resource, validation, decoded.remarks)?;
     let wanted = decoded.object;
     let stated = text(&wanted, "/metadata/name");
-    if !stated.is_empty() && stated != call.target.name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({stated}) does not match the name on the URL ({})",
-            call.target.name
-        )));
+    if !stated.is_empty() {
+        refuse_other_name(&wanted, &call.target.name)?;
     }
     let apply = Apply {
         manager: name.to_owned(),
@@ -142,13 +158,7 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
             let stored = writer.update(resource, &key, merged, call.scope())?;
             Ok((tried(call, stored, &live), false))
         })?;
-    let reply = if is_new {
-        created(registry, call, &stored)
-    } else {
-        let rendered = render::one(&call.resource, call.form, &stored, registry.now());
-        Reply::json(&rendered)
-    };
-    Ok(reply.with_warnings(warnings))
+    Ok(written(registry, call, &stored, is_new).with_warnings(warnings))
 }
 
 /// A patch that changes the identity of the object. (In an update the uid is a precondition.)

@@ -19,7 +19,7 @@ pub(crate) use self::{
     decode::{Decoded, FieldValidation, decode, decode_value},
     delete::{DeleteOptions, Deletion},
     meta::{finalizers, is_terminating, label_faults, text},
-    update::{Scope, wrong_uid},
+    update::{Scope, refuse_other_name, wrong_uid},
 };
 use crate::{
     catalog::{Catalog, Model, Resource},

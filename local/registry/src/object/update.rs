@@ -35,12 +35,35 @@ const SERVER_OWNED: [&str; 6] = [
 /// The object is not the one that the caller means; where `found` is empty, there is none.
 pub(crate) fn wrong_uid(resource: &Resource, key: &Key, wanted: &str, found: &str) -> ApiError {
     let why = format!(
-        "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}/{}, ResourceVersion: 0, \
-         AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object \
-         meta: {found}",
-        resource.group, resource.plural, key.namespace, key.name
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
+        stored_as(resource, key)
     );
     ApiError::conflict(&resource.group_resource(), &key.name, &why)
+}
+
+/// Where a server with etcd stores the object. Only what has a definition, and the definitions
+/// themselves, stand in a folder of their group.
+fn stored_as(resource: &Resource, key: &Key) -> String {
+    let group = match resource.model {
+        Model::Custom | Model::Definition => resource.group.as_str(),
+        Model::Lease | Model::Event(_) | Model::Namespace => "",
+    };
+    let folders = ["/registry", group, &resource.plural, &key.namespace];
+    let folders = folders.into_iter().filter(|folder| !folder.is_empty());
+    let path: Vec<&str> = folders.chain([key.name.as_str()]).collect();
+    path.join("/")
+}
+
+/// Whoever writes an object names the one that the URL names.
+pub(crate) fn refuse_other_name(object: &Value, on_url: &str) -> Result<(), ApiError> {
+    let name = text(object, "/metadata/name");
+    if name == on_url {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({on_url})"
+    )))
 }
 
 impl Writer<'_> {
@@ -103,13 +126,8 @@ impl Writer<'_> {
         old: &Value,
         new: &Value,
     ) -> Result<(), ApiError> {
-        let name = text(new, "/metadata/name");
-        if name != key.name {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                key.name
-            )));
-        }
+        refuse_other_name(new, &key.name)?;
+        let name = key.name.as_str();
         let namespace = text(new, "/metadata/namespace");
         if !namespace.is_empty() && namespace != key.namespace {
             return Err(ApiError::bad_request(

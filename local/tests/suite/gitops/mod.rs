@@ -1,7 +1,7 @@
 //! What tools that sync a repository read of a release: `gitops/`, over statuses that this
 //! controller wrote.
 //!
-//! `gitops/statuses/` holds an object for each state in which a release can be seen, and
+//! `gitops/statuses/` holds objects in every phase in which a release can be seen, and
 //! `gitops/verdicts.yaml` what each tool makes of it. That Argo CD's scripts say so is asked by
 //! `tests/real/gitops.rs`, with a real Lua.
 
@@ -33,6 +33,15 @@ fn cases() -> Vec<(String, Value, Verdict)> {
         "no status is recorded for {verdicts:?}"
     );
     cases
+}
+
+/// What no test records any more is no status that this controller writes.
+#[test]
+fn what_is_there_is_recorded() {
+    let there: BTreeSet<_> = fixtures().into_keys().collect();
+    let recorded: BTreeSet<_> = recorded::NAMES.iter().map(ToString::to_string).collect();
+    assert_eq!(recorded.len(), recorded::NAMES.len(), "a name occurs twice");
+    assert_eq!(there, recorded, "in the folder, and by the tests");
 }
 
 #[test]

@@ -1,26 +1,81 @@
-//! Releases in which every state occurs that a tool can see, each recorded once.
+//! Releases in which every phase occurs that a tool can see, each state recorded once.
 //!
 //! Times and what is random are masked, and the records of targets, which no tool reads, are left
 //! out.
 
+mod aside;
+
 use bluegreen::api::{BlueGreenRelease, Phase, REQUEST_ANNOTATION, Reason};
 use bluegreen_app::app::HealthBehaviour;
-use bluegreen_cloud::faults::{Fault, FaultKind};
 use kube::api::{Patch, PatchParams};
 use regex::Regex;
 use serde_json::{Value, json};
 
 use super::files::{compare, path};
-use crate::harness::{Behaviour, Manifest, NAME, NEW, Scene, THIRD, World, condition};
+use crate::harness::{Behaviour, Manifest, NAME, NEW, Scene, THIRD, World};
 
 /// Some time, for all of them.
 const THEN: &str = "2026-01-01T00:00:00Z";
 
-/// Records the release as it stands.
-async fn record(world: &World, name: &str) {
-    let release = world.release().await.unwrap();
-    let text = serde_norway::to_string(&masked(&release)).unwrap();
-    compare(&path(&format!("statuses/{name}.yaml")), &text);
+/// Makes a test of each line: what is played, and the names of all that it records. So nothing is
+/// recorded that is not named in [`NAMES`], and nothing is named that no test records.
+macro_rules! recordings {
+    ($($test:ident, $play:path: $($name:literal)+;)+) => {
+        /// The names of everything that is recorded.
+        pub(super) const NAMES: &[&str] = &[$($($name),+),+];
+        $(
+            #[tokio::test(start_paused = true)]
+            async fn $test() {
+                let mut tape = Tape { left: vec![$($name),+] };
+                $play(&mut tape).await;
+                assert!(tape.left.is_empty(), "never recorded: {:?}", tape.left);
+            }
+        )+
+    };
+}
+
+recordings! {
+    a_release_that_people_pause_and_promote, paused_and_promoted:
+        "not-seen-yet" "starting" "registering" "paused-by-request" "awaiting-promotion" "draining"
+        "retaining" "stopping" "released" "released-and-changed" "the-next-starting" "deleting";
+    a_release_that_is_rolled_back, rolled_back: "rolling-back" "rolled-back";
+    a_release_that_is_aborted, aborted: "aborted";
+    a_release_that_is_not_to_begin_yet, aside::not_to_begin_yet: "paused-by-the-spec";
+    a_release_that_finds_no_instance_running, aside::no_instance_running: "preflight";
+    a_release_while_aws_cannot_be_read, aside::aws_cannot_be_read: "pending";
+    a_release_that_is_held, aside::held: "held-after-a-failure";
+    a_release_that_cannot_begin, aside::cannot_begin: "stalled";
+    a_release_whose_drain_is_not_proven, aside::drain_not_proven: "drain-not-proven";
+    a_rollback_that_fails, aside::rollback_failed: "rollback-failed";
+}
+
+/// What a test is still to record.
+struct Tape {
+    left: Vec<&'static str>,
+}
+
+impl Tape {
+    /// Records the release as it stands.
+    async fn record(&mut self, world: &World, name: &str) {
+        let place = self.left.iter().position(|left| *left == name);
+        let place = place.unwrap_or_else(|| panic!("{name} is not to be recorded here, or again"));
+        self.left.remove(place);
+        let release = world.release().await.unwrap();
+        let text = serde_norway::to_string(&masked(&release)).unwrap();
+        compare(&path(&format!("statuses/{name}.yaml")), &text);
+    }
+
+    /// Waits for a phase and records it.
+    async fn phase(&mut self, world: &World, phase: Phase, name: &str) {
+        world.until(name, 900, |status| status.phase == phase).await;
+        self.record(world, name).await;
+    }
+
+    /// Waits until a person has to act, for this reason, and records that.
+    async fn stalled(&mut self, world: &World, reason: Reason, name: &str) {
+        world.until_stalled(reason, 900).await;
+        self.record(world, name).await;
+    }
 }
 
 fn masked(release: &BlueGreenRelease) -> Value {
@@ -54,12 +109,6 @@ fn each_text(value: &mut Value, change: &impl Fn(&str) -> String) {
     }
 }
 
-/// Waits for a phase and records it.
-async fn phase(world: &World, phase: Phase, name: &str) {
-    world.until(name, 900, |status| status.phase == phase).await;
-    record(world, name).await;
-}
-
 async fn ask(world: &World, request: &str) {
     let patch = json!({ "metadata": { "annotations": { REQUEST_ANNOTATION: request } } });
     let params = PatchParams::default();
@@ -79,56 +128,39 @@ async fn begun(scene: Scene, manifest: &Manifest) -> World {
     world
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_release_that_people_pause_and_promote() {
+async fn paused_and_promoted(tape: &mut Tape) {
     let scene = Scene::side_by_side();
     let manifest = Manifest::of(&scene.clone().short())
         .with("promotion.mode", json!("Manual"))
         .with("retain", json!("2m"));
     let world = world(scene).await;
     world.apply(&manifest).await;
-    record(&world, "not-seen-yet").await;
+    tape.record(&world, "not-seen-yet").await;
     world.start();
-    phase(&world, Phase::Starting, "starting").await;
-    phase(&world, Phase::Registering, "registering").await;
+    tape.phase(&world, Phase::Starting, "starting").await;
+    tape.phase(&world, Phase::Registering, "registering").await;
     ask(&world, "pause 1").await;
-    phase(&world, Phase::Paused, "paused-by-request").await;
+    tape.phase(&world, Phase::Paused, "paused-by-request").await;
     ask(&world, "resume 1").await;
-    phase(&world, Phase::AwaitingPromotion, "awaiting-promotion").await;
+    tape.phase(&world, Phase::AwaitingPromotion, "awaiting-promotion")
+        .await;
     ask(&world, "promote 1").await;
-    phase(&world, Phase::Draining, "draining").await;
-    phase(&world, Phase::Retaining, "retaining").await;
-    phase(&world, Phase::Stopping, "stopping").await;
+    tape.phase(&world, Phase::Draining, "draining").await;
+    tape.phase(&world, Phase::Retaining, "retaining").await;
+    tape.phase(&world, Phase::Stopping, "stopping").await;
     world.until_released(900).await;
-    record(&world, "released").await;
+    tape.record(&world, "released").await;
     world.control.stop().await;
     world
         .apply(&manifest.clone().with("version", json!(THIRD)))
         .await;
-    record(&world, "released-and-changed").await;
+    tape.record(&world, "released-and-changed").await;
     world.start();
-    phase(&world, Phase::Starting, "the-next-starting").await;
+    tape.phase(&world, Phase::Starting, "the-next-starting")
+        .await;
     world.delete().await;
-    phase(&world, Phase::Deleting, "deleting").await;
+    tape.phase(&world, Phase::Deleting, "deleting").await;
     world.until_gone(900).await;
-    world.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_release_that_is_not_to_begin_yet() {
-    let scene = Scene::side_by_side();
-    let manifest = Manifest::of(&scene.clone().short()).with("paused", json!(true));
-    let world = begun(scene, &manifest).await;
-    phase(&world, Phase::Paused, "paused-by-the-spec").await;
-    world.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_release_that_finds_no_instance_running() {
-    let scene = Scene::existing();
-    let manifest = Manifest::of(&scene.clone().short()).with("version", json!(THIRD));
-    let world = begun(scene, &manifest).await;
-    phase(&world, Phase::Preflight, "preflight").await;
     world.end().await;
 }
 
@@ -139,18 +171,16 @@ fn ill(scene: Scene) -> Scene {
     })
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_release_that_is_rolled_back() {
+async fn rolled_back(tape: &mut Tape) {
     let scene = ill(Scene::side_by_side());
     let manifest = Manifest::of(&scene.clone().short()).with("health.timeout", json!("60s"));
     let world = begun(scene, &manifest).await;
-    phase(&world, Phase::RollingBack, "rolling-back").await;
-    phase(&world, Phase::RolledBack, "rolled-back").await;
+    tape.phase(&world, Phase::RollingBack, "rolling-back").await;
+    tape.phase(&world, Phase::RolledBack, "rolled-back").await;
     world.end().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_release_that_is_aborted() {
+async fn aborted(tape: &mut Tape) {
     let scene = Scene::side_by_side();
     let manifest = Manifest::of(&scene.clone().short());
     let world = begun(scene, &manifest).await;
@@ -158,45 +188,6 @@ async fn a_release_that_is_aborted() {
         .until("it begins", 60, |status| status.phase == Phase::Starting)
         .await;
     ask(&world, "abort 1").await;
-    phase(&world, Phase::RolledBack, "aborted").await;
-    world.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_release_that_is_held() {
-    let scene = ill(Scene::side_by_side());
-    let manifest = Manifest::of(&scene.clone().short())
-        .with("health.timeout", json!("60s"))
-        .with("onFailure", json!("Hold"));
-    let world = begun(scene, &manifest).await;
-    phase(&world, Phase::Stalled, "held-after-a-failure").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_release_that_cannot_begin() {
-    let scene = Scene::in_place();
-    let manifest = Manifest::of(&scene.clone().short()).with("fleet.hosts.ports", json!([9090]));
-    let world = begun(scene, &manifest).await;
-    phase(&world, Phase::Stalled, "stalled").await;
-    world.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_release_while_aws_cannot_be_read() {
-    let scene = Scene::side_by_side();
-    let manifest = Manifest::of(&scene.clone().short());
-    let world = world(scene).await;
-    let fault = Fault::new("DescribeInstances", FaultKind::DropBefore);
-    let fault = world.cloud.set_fault(fault);
-    world.start();
-    world.apply(&manifest).await;
-    let unread = |status: &_| {
-        let ready = condition(status, "Ready");
-        ready.is_some_and(|(_, reason, _)| reason == Reason::CloudUnavailable.as_str())
-    };
-    world.until("it says so", 120, unread).await;
-    record(&world, "pending").await;
-    world.cloud.clear_faults(Some(fault));
-    world.until_released(900).await;
+    tape.phase(&world, Phase::RolledBack, "aborted").await;
     world.end().await;
 }

@@ -7,6 +7,7 @@ mod receiver;
 use std::{
     fs::{self, File},
     future::pending,
+    net::Ipv4Addr,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -24,7 +25,7 @@ use kube::{
 };
 use receiver::{Manner, Receiver};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long the controller has for whatever must happen.
@@ -42,7 +43,7 @@ const RELEASE: &str = include_str!("../../examples/snackgame-hosts.yaml");
 struct Cluster {
     client: Client,
     folder: PathBuf,
-    nobody: String,
+    nobody: Nobody,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -76,7 +77,7 @@ impl Cluster {
         let cluster = Self {
             client,
             folder,
-            nobody: nobody().await,
+            nobody: Nobody::there(),
             _serving: AbortOnDropHandle::new(serving),
         };
         cluster.fill().await;
@@ -109,7 +110,7 @@ impl Cluster {
         command
             .env_clear()
             .args(["--listen", "127.0.0.1:0", "--region", "eu-west-1"])
-            .args(["--endpoint-url", &self.nobody])
+            .args(["--endpoint-url", &self.nobody.url])
             .args(["--instance", "pod-1"])
             .env("KUBECONFIG", self.folder.join("kubeconfig"))
             .env("AWS_ACCESS_KEY_ID", "traces")
@@ -195,10 +196,21 @@ async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     assert!(held.is_ok(), "{what}");
 }
 
-/// The URL of a port on which nobody listens.
-async fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+/// A port on which nobody listens, and which nobody else can get.
+struct Nobody {
+    url: String,
+    _bound: TcpSocket,
+}
+
+impl Nobody {
+    fn there() -> Self {
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self {
+            url: format!("http://{}", bound.local_addr().unwrap()),
+            _bound: bound,
+        }
+    }
 }
 
 #[tokio::test]
@@ -240,7 +252,7 @@ async fn without_a_collector_it_works_and_says_so_once() {
     let cluster = Cluster::start().await;
     let mut controller = cluster.controller();
     controller
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", nobody().await)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &cluster.nobody.url)
         .env("OTEL_BSP_SCHEDULE_DELAY", "10");
     let mut controller = cluster.run(&mut controller).await;
     let said = "traces cannot be delivered to http://127.0.0.1:";

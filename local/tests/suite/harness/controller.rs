@@ -23,7 +23,7 @@ use tower::{ServiceExt, service_fn};
 
 use super::{
     judge::Judge,
-    life::{Asked, Kill, Life, Moment, Point, action, written},
+    life::{Asked, Doom, Kill, Life, Moment, Point, Stroke, action, written},
     probe::NetProbe,
 };
 
@@ -35,6 +35,18 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How long a request that is under way at its sender's death may take: all but the operation
 /// timeout, and longer than the next controller takes to come.
 const LATE_BY: Duration = Duration::from_millis(4_800);
+
+/// How long a controller that is told to end may take, in virtual time.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Tells a controller to end, and waits for that.
+pub(super) async fn end_in_order(shutdown: &CancellationToken, task: AbortOnDropHandle<()>) {
+    shutdown.cancel();
+    let ended = tokio::time::timeout(ENDS_WITHIN, task).await;
+    ended
+        .expect("a controller that is told to end ends within a minute")
+        .unwrap();
+}
 
 /// What controllers are mounted on. Clones share it.
 #[derive(Clone)]
@@ -101,7 +113,7 @@ impl Control {
 
     /// Starts a controller, which may be doomed to die.
     pub(crate) fn start(&self, kill: Option<Kill>) {
-        let life = Arc::new(Life::until(kill));
+        let life = Arc::new(Life::until(kill.map(Doom::Killed)));
         let shutdown = CancellationToken::new();
         let parts = self.parts(&life, Authority::alone(), None);
         let run = controller::run(parts, shutdown.clone());
@@ -120,8 +132,7 @@ impl Control {
     pub(crate) async fn stop(&self) {
         let running = self.0.running.lock().unwrap().take();
         if let Some(running) = running {
-            running.shutdown.cancel();
-            running.task.await.unwrap();
+            end_in_order(&running.shutdown, running.task).await;
         }
     }
 
@@ -214,13 +225,13 @@ impl Control {
     ) -> Result<http::Response<bytes::Bytes>, BoxError> {
         life.lives().await;
         let now = self.0.clock.now();
-        let killed = life.asks(now, Point::Call, action(&request));
+        let stroke = life.asks(now, Point::Call, action(&request));
         self.travel(1.0).await;
         life.lives().await;
-        if killed == Some(Moment::Before) {
+        if stroke == Some(Stroke::Killed(Moment::Before)) {
             life.end();
         }
-        if killed == Some(Moment::Late) {
+        if stroke == Some(Stroke::Killed(Moment::Late)) {
             let this = self.clone();
             tokio::spawn(async move {
                 this.0.clock.sleep(LATE_BY).await;
@@ -233,10 +244,10 @@ impl Control {
         life.lives().await;
         let answer = self.0.cloud.handle(request).await;
         self.0.judge.look(&self.0.cloud, &self.0.oracle);
-        match killed {
-            Some(Moment::After) => life.end(),
-            Some(Moment::Halted) => life.halt(true),
-            Some(Moment::Before | Moment::Late) | None => {}
+        match stroke {
+            Some(Stroke::Killed(Moment::After)) => life.end(),
+            Some(Stroke::Halted) => life.halt(true),
+            Some(Stroke::Killed(Moment::Before | Moment::Late)) | None => {}
         }
         self.travel(1.0).await;
         life.lives().await;
@@ -250,20 +261,21 @@ impl Control {
     ) -> Result<http::Response<bluegreen_registry::Body>, BoxError> {
         life.lives().await;
         let now = self.0.clock.now();
-        let killed = if request.method() == http::Method::GET {
+        let stroke = if request.method() == http::Method::GET {
             None
         } else {
-            life.asks(now, Point::Write, written(&request))
+            let (point, what) = written(&request);
+            life.asks(now, point, what)
         };
         self.travel(0.2).await;
         life.lives().await;
         if self.0.api_down.load(Ordering::Relaxed) {
             return Err("connection refused".into());
         }
-        if killed == Some(Moment::Before) {
+        if stroke == Some(Stroke::Killed(Moment::Before)) {
             life.end();
         }
-        if killed == Some(Moment::Late) {
+        if stroke == Some(Stroke::Killed(Moment::Late)) {
             let this = self.clone();
             tokio::spawn(async move {
                 this.0.clock.sleep(LATE_BY).await;
@@ -275,10 +287,10 @@ impl Control {
         }
         life.lives().await;
         let answer = self.0.registry.clone().oneshot(request).await;
-        match killed {
-            Some(Moment::After) => life.end(),
-            Some(Moment::Halted) => life.halt(true),
-            Some(Moment::Before | Moment::Late) | None => {}
+        match stroke {
+            Some(Stroke::Killed(Moment::After)) => life.end(),
+            Some(Stroke::Halted) => life.halt(true),
+            Some(Stroke::Killed(Moment::Before | Moment::Late)) | None => {}
         }
         life.lives().await;
         Ok(answer?)

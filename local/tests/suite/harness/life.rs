@@ -13,11 +13,27 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::watch, task::AbortHandle};
 
-/// When a controller is killed, or halted.
+/// When a controller is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kill {
     pub(crate) moment: Moment,
     pub(crate) point: Point,
+}
+
+/// What a controller is doomed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doom {
+    Killed(Kill),
+    /// The request is carried out, and the controller is halted before it hears of that. Somebody
+    /// has to let it go on.
+    Halted(Point),
+}
+
+/// What of that happens around one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stroke {
+    Killed(Moment),
+    Halted,
 }
 
 /// A request of a controller, counted from 0 over its life.
@@ -25,8 +41,10 @@ pub(crate) struct Kill {
 pub(crate) enum Point {
     /// A call to AWS.
     Call(usize),
-    /// A write to the API server: of a status, a finalizer or an Event.
+    /// A write to the API server for a release: of a status, a finalizer or an Event.
     Write(usize),
+    /// A write of the Lease, which only one of several controllers makes.
+    Lease(usize),
 }
 
 /// At which side of the request.
@@ -38,8 +56,6 @@ pub(crate) enum Moment {
     After,
     /// The request is still under way when the controller dies, and is carried out seconds later.
     Late,
-    /// The request is carried out, and the controller is halted before it hears of that.
-    Halted,
 }
 
 /// Reads as in `after write 3`.
@@ -49,11 +65,17 @@ impl fmt::Display for Kill {
             Moment::Before => "before",
             Moment::After => "after",
             Moment::Late => "late",
-            Moment::Halted => "halted",
         };
-        match self.point {
-            Point::Call(index) => write!(f, "{moment} call {index}"),
-            Point::Write(index) => write!(f, "{moment} write {index}"),
+        write!(f, "{moment} {}", self.point)
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Point::Call(index) => write!(f, "call {index}"),
+            Point::Write(index) => write!(f, "write {index}"),
+            Point::Lease(index) => write!(f, "lease {index}"),
         }
     }
 }
@@ -72,12 +94,12 @@ impl FromStr for Kill {
             "before" => Moment::Before,
             "after" => Moment::After,
             "late" => Moment::Late,
-            "halted" => Moment::Halted,
             _ => return Err(wrong()),
         };
         let point = match kind {
             "call" => Point::Call(index),
             "write" => Point::Write(index),
+            // A lease is written by one of several controllers, and this is said of one alone.
             _ => return Err(wrong()),
         };
         Ok(Self { moment, point })
@@ -98,7 +120,7 @@ impl Asked {
     pub(crate) fn changes(&self) -> bool {
         match self.point {
             Point::Call(_) => !self.what.starts_with("Describe") && !self.what.starts_with("List"),
-            Point::Write(_) => true,
+            Point::Write(_) | Point::Lease(_) => true,
         }
     }
 }
@@ -107,17 +129,17 @@ impl Asked {
 #[derive(Default)]
 pub(crate) struct Life {
     dead: AtomicBool,
-    kill: Option<Kill>,
+    doom: Option<Doom>,
     task: OnceLock<AbortHandle>,
     asked: Mutex<Vec<Asked>>,
     halted: watch::Sender<bool>,
 }
 
 impl Life {
-    /// A life that ends at the kill, if there is one.
-    pub(crate) fn until(kill: Option<Kill>) -> Self {
+    /// A life that may be doomed.
+    pub(crate) fn until(doom: Option<Doom>) -> Self {
         Self {
-            kill,
+            doom,
             ..Self::default()
         }
     }
@@ -133,6 +155,11 @@ impl Life {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// Whether it was killed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
     }
 
     /// Halts it, as SIGSTOP does, or lets it go on, as SIGCONT does.
@@ -154,26 +181,27 @@ impl Life {
 
     /// Goes on only while it lives.
     pub(crate) async fn lives(&self) {
-        if self.dead.load(Ordering::Relaxed) {
+        if self.is_dead() {
             std::future::pending::<Infallible>().await;
         }
     }
 
-    /// Notes a request; says at which side of it the controller is killed, where it is.
+    /// Notes a request; says what happens around it, where something does.
     pub(crate) fn asks(
         &self,
         at: Timestamp,
         point: fn(usize) -> Point,
         what: String,
-    ) -> Option<Moment> {
+    ) -> Option<Stroke> {
         let mut asked = self.asked.lock().unwrap();
         let same =
             |one: &&Asked| std::mem::discriminant(&one.point) == std::mem::discriminant(&point(0));
         let point = point(asked.iter().filter(same).count());
         asked.push(Asked { at, point, what });
-        self.kill
-            .filter(|kill| kill.point == point)
-            .map(|kill| kill.moment)
+        match self.doom? {
+            Doom::Killed(kill) => (kill.point == point).then_some(Stroke::Killed(kill.moment)),
+            Doom::Halted(at) => (at == point).then_some(Stroke::Halted),
+        }
     }
 
     /// Everything that it has asked for, in order.
@@ -197,13 +225,15 @@ pub(crate) fn action(request: &http::Request<bytes::Bytes>) -> String {
         .to_owned()
 }
 
-/// What a write to the API server is about, as in `PUT status` and `POST events`.
-pub(crate) fn written<B>(request: &http::Request<B>) -> String {
+/// What a write to the API server is, and what it is about: as in `PUT status`, `POST events` and
+/// `PUT lease`.
+pub(crate) fn written<B>(request: &http::Request<B>) -> (fn(usize) -> Point, String) {
     let path = request.uri().path();
-    let about = match path.rsplit('/').next() {
-        Some(last @ ("status" | "events")) => last,
-        Some(_) if path.contains("/events/") => "events",
-        Some(_) | None => "object",
+    let (point, about): (fn(usize) -> Point, _) = match path.rsplit('/').next() {
+        _ if path.contains("/leases") => (Point::Lease, "lease"),
+        Some(last @ ("status" | "events")) => (Point::Write, last),
+        Some(_) if path.contains("/events/") => (Point::Write, "events"),
+        Some(_) | None => (Point::Write, "object"),
     };
-    format!("{} {about}", request.method())
+    (point, format!("{} {about}", request.method()))
 }

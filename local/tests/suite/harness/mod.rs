@@ -14,7 +14,7 @@ mod world;
 
 pub(crate) use apps::{Behaviour, ProcessChange};
 pub(crate) use ask::condition;
-pub(crate) use life::{Asked, Kill, Moment, Point};
+pub(crate) use life::{Asked, Doom, Kill, Moment, Point};
 pub(crate) use manifest::Manifest;
 pub(crate) use replica::Replica;
 pub(crate) use scene::{NAME, NEW, OLD, Scene, THIRD};

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    controller::Control,
-    life::{Asked, Kill, Life},
+    controller::{Control, end_in_order},
+    life::{Asked, Doom, Life},
     world::World,
 };
 
@@ -20,7 +20,7 @@ const LEASE: &str = "bluegreen-controller";
 /// How often to look who leads.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// One of several controllers. Dropping it is SIGKILL.
+/// One of several controllers.
 pub(crate) struct Replica {
     who: String,
     life: Arc<Life>,
@@ -29,15 +29,15 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Starts a controller that stands for election to a lease of that duration, and may be doomed
-    /// to die.
+    /// Starts a controller that stands for election to a lease of that duration, and may be
+    /// doomed.
     pub(crate) fn start(
         control: &Control,
         who: &str,
         duration: Duration,
-        kill: Option<Kill>,
+        doom: Option<Doom>,
     ) -> Self {
-        let life = Arc::new(Life::until(kill));
+        let life = Arc::new(Life::until(doom));
         let authority = Authority::elected();
         let lease = LeaseOptions {
             namespace: "default".to_owned(),
@@ -67,9 +67,14 @@ impl Replica {
         &self.who
     }
 
-    /// Whether it has ended or died.
-    pub(crate) fn is_over(&self) -> bool {
-        self.task.is_finished()
+    /// Whether it was killed. One that ended otherwise was not.
+    pub(crate) fn died(&self) -> bool {
+        self.life.is_dead()
+    }
+
+    /// Does to it what SIGKILL does: also what it left to tasks of their own asks nothing more.
+    pub(crate) fn kill(self) {
+        self.life.end();
     }
 
     /// Does to it what SIGSTOP does: what it has sent is on its way, and it does nothing more.
@@ -94,8 +99,7 @@ impl Replica {
 
     /// Ends it in order.
     pub(crate) async fn end(self) {
-        self.shutdown.cancel();
-        self.task.await.unwrap();
+        end_in_order(&self.shutdown, self.task).await;
     }
 }
 

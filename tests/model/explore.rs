@@ -237,7 +237,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Forgets a request that was answered.
+    /// Forgets a request that was answered. It says nothing more, and may be made again: in other
+    /// words, which the model does not have.
     fn answered(&mut self, status: StatusId, asked: Option<Ask>) -> (StatusId, Option<Ask>) {
         let last = |ask: Ask| {
             let last = self.tables.statuses[status].last_request.as_ref();

@@ -125,10 +125,6 @@ impl Hasher for Mixed {
         self.mix(u64::from(number));
     }
 
-    fn write_u64(&mut self, number: u64) {
-        self.mix(number);
-    }
-
     /// What is itself a hash.
     fn write_u128(&mut self, number: u128) {
         self.mix(number as u64);

@@ -29,10 +29,14 @@ pub(super) struct After {
 impl After {
     /// Adds a state, which is only worked out where that is asked for.
     pub(super) fn add(&mut self, how: How, key: impl FnOnce() -> Key) {
-        let left = how.paid(self.budget);
-        if left.is_some() || self.beyond {
-            self.keys.push((how, left, key()));
+        if self.counts(how) {
+            self.keys.push((how, how.paid(self.budget), key()));
         }
+    }
+
+    /// Whether it is to be worked out what comes of that.
+    fn counts(&self, how: How) -> bool {
+        how.paid(self.budget).is_some() || self.beyond
     }
 }
 
@@ -77,8 +81,13 @@ impl Walk<'_> {
         }
         self.happen(key, after)?;
         self.pass(key, false, after)?;
+        let stale = How::Pass {
+            stale: true,
+            fault: None,
+        };
         let world = &self.tables.worlds[key.world];
-        if world.before.is_some() || world.commands.iter().any(|sent| sent.fresh) {
+        let differs = world.before.is_some() || world.commands.iter().any(|sent| sent.fresh);
+        if differs && after.counts(stale) {
             self.pass(key, true, after)?;
         }
         self.change_spec(key, after);

@@ -12,9 +12,11 @@ local back = course.direction == "Back"
 local held = course.hold ~= nil
 local paused = course.pausedAt ~= nil
 local manual = spec.promotion ~= nil and spec.promotion.mode == "Manual"
-local stalled = false
+local rollback_failed = false
 for _, condition in ipairs(status.conditions or {}) do
-  stalled = stalled or (condition.type == "Stalled" and condition.status == "True")
+  if condition.type == "Stalled" and condition.reason == "RollbackFailed" then
+    rollback_failed = condition.status == "True"
+  end
 end
 
 -- What failed is tried again by itself when the spec has changed since.
@@ -25,7 +27,7 @@ local failed = not on_its_way
 local possible = {
   promote = forward and manual and not held and course.promotedAt == nil,
   abort = forward and status.blue ~= nil,
-  retry = failed or (forward and held) or (back and stalled),
+  retry = failed or (forward and held) or (back and rollback_failed),
   pause = on_its_way and not paused,
   resume = on_its_way and paused,
 }

@@ -38,8 +38,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How many releases a page of the list has. A page is in memory as text before it is read, and
 /// the operating system does not get all of that back: with kube's 500 the first list would
-/// decide what the process takes for good. A thousand releases are ten requests.
-const PAGE: u32 = 100;
+/// decide what the process takes for good. A thousand releases are forty requests.
+const PAGE: u32 = 25;
 
 /// All that the controller is made of.
 pub struct Parts<W> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Api, Outcome,
     answer::{text, version},
+    api::{APPLY, JSON_PATCH},
     check::{holds, same},
     stage::widget,
 };
@@ -24,6 +25,7 @@ super::list! { "objects":
     a_write_that_changes_nothing_is_not_a_write,
     generation_counts_changes_of_what_is_wanted,
     spec_and_status_are_written_apart,
+    a_write_of_status_leaves_metadata_as_they_are,
     a_dry_run_answers_and_stores_nothing,
     a_dry_run_that_does_not_exist_is_refused,
     metadata_alone_can_be_asked_for,
@@ -237,6 +239,53 @@ async fn spec_and_status_are_written_apart(api: Api) -> Outcome {
     let without = json!({"spec": {"size": 8}, "status": null});
     let written = api.merge(&path, &without).await?.ok()?;
     same!(written["status"]["phase"], "Ready");
+    Ok(())
+}
+
+/// Whoever may write status alone changes no annotation, however it is tried.
+async fn a_write_of_status_leaves_metadata_as_they_are(api: Api) -> Outcome {
+    api.widget("one", 1).await?;
+    let path = format!("{}/one", api.widgets());
+    let ours = json!({"metadata": {"annotations": {"ours": "kept"}, "labels": {"a": "b"}}});
+    let object = api.merge(&path, &ours).await?.ok()?;
+    let status = format!("{path}/status");
+
+    let mut replaced = object.clone();
+    replaced["metadata"]["annotations"] = json!({"theirs": "new"});
+    replaced["metadata"]["labels"] = json!({});
+    replaced["metadata"]["finalizers"] = json!(["example.com/theirs"]);
+    replaced["status"] = json!({"phase": "Ready"});
+    let mut written = vec![api.put(&status, &replaced).await?.ok()?];
+    let merged = json!({
+        "metadata": {"annotations": {"ours": null, "theirs": "new"}}, "status": {"phase": "Merged"},
+    });
+    written.push(api.merge(&status, &merged).await?.ok()?);
+    let patched = json!([
+        {"op": "replace", "path": "/metadata/annotations/ours", "value": "theirs"},
+        {"op": "replace", "path": "/status/phase", "value": "Patched"},
+    ]);
+    let answer = api.patch(&status, JSON_PATCH, &patched).await?;
+    written.push(answer.ok()?);
+    let applied = json!({
+        "apiVersion": "conformance.bluegreen.dev/v1", "kind": "Widget",
+        "metadata": {"name": "one", "annotations": {"ours": "theirs"}},
+        "status": {"phase": "Applied"},
+    });
+    let forced = format!("{status}?fieldManager=ann&force=true");
+    written.push(api.patch(&forced, APPLY, &applied).await?.ok()?);
+
+    for (answer, phase) in written
+        .iter()
+        .zip(["Ready", "Merged", "Patched", "Applied"])
+    {
+        same!(answer["status"]["phase"], phase);
+        same!(
+            answer["metadata"]["annotations"],
+            ours["metadata"]["annotations"]
+        );
+        same!(answer["metadata"]["labels"], ours["metadata"]["labels"]);
+        same!(answer["metadata"].get("finalizers"), None);
+    }
     Ok(())
 }
 

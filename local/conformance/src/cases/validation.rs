@@ -41,6 +41,11 @@ async fn a_schema_is_kept_and_its_faults_are_worded(api: Api) -> Outcome {
              \"number\"",
         ),
         (
+            json!({"size": u64::MAX}),
+            "spec.size: Invalid value: \"number\": spec.size in body must be of type integer: \
+             \"number\"",
+        ),
+        (
             json!({"size": -1}),
             "spec.size: Invalid value: -1: spec.size in body should be greater than or equal to 0",
         ),

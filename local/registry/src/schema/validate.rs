@@ -83,11 +83,14 @@ fn wrong_type(schema: &Schema, value: &Value) -> Option<&'static str> {
     (!fits).then_some(name)
 }
 
+/// The largest whole number up to which a float tells each from its neighbours.
+const FLOAT_MOST: f64 = 9_007_199_254_740_991.0;
+
+/// Whether Kubernetes takes it for a whole number: one of 64 bits with a sign, or a float that has
+/// no fraction and is exact. A larger number is a float to it.
 fn is_whole(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.as_f64().is_some_and(|float| float.fract() == 0.0),
-        _ => false,
-    }
+    let exact = |float: f64| float.fract() == 0.0 && float.abs() <= FLOAT_MOST;
+    value.is_i64() || value.as_f64().is_some_and(exact)
 }
 
 fn sizes(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {

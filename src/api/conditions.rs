@@ -42,6 +42,9 @@ pub enum Reason {
     InstanceNotFound,
     /// A host is registered, but not with the port that the release names.
     PortNotRegistered,
+    /// The start and stop commands cannot be used: they are too long, or there are two ports and
+    /// the stop does not say which of them.
+    CommandsUnsuitable,
     /// Recreating in place would leave no healthy target.
     WouldLeaveNoTarget,
     /// More than 500 targets.
@@ -64,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -80,6 +83,7 @@ impl Reason {
         Self::InstanceNotRunning,
         Self::InstanceNotFound,
         Self::PortNotRegistered,
+        Self::CommandsUnsuitable,
         Self::WouldLeaveNoTarget,
         Self::TooManyTargets,
         Self::DrainNotProven,
@@ -110,6 +114,7 @@ impl Reason {
             Self::InstanceNotRunning => "InstanceNotRunning",
             Self::InstanceNotFound => "InstanceNotFound",
             Self::PortNotRegistered => "PortNotRegistered",
+            Self::CommandsUnsuitable => "CommandsUnsuitable",
             Self::WouldLeaveNoTarget => "WouldLeaveNoTarget",
             Self::TooManyTargets => "TooManyTargets",
             Self::DrainNotProven => "DrainNotProven",
@@ -144,6 +149,7 @@ impl Reason {
             | Self::InstanceNotRunning
             | Self::InstanceNotFound
             | Self::PortNotRegistered
+            | Self::CommandsUnsuitable
             | Self::WouldLeaveNoTarget
             | Self::TooManyTargets
             | Self::DrainNotProven

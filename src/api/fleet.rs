@@ -46,7 +46,8 @@ pub struct Hosts {
     /// How a version is started on a host.
     pub start: Command,
 
-    /// How it is stopped: SIGTERM, then SIGKILL when `stop.gracePeriod` is over.
+    /// How it is stopped: SIGTERM, then SIGKILL when `stop.gracePeriod` is over. With two ports it
+    /// must name `{{port}}`: the two processes are told apart by that.
     pub stop: StopCommand,
 }
 

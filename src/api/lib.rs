@@ -12,6 +12,7 @@
     reason = "KubeSchema repeats the public types inside a function"
 )]
 
+mod commands;
 mod conditions;
 pub mod crd;
 mod fleet;
@@ -25,6 +26,7 @@ mod traffic;
 #[cfg(test)]
 mod unknown;
 
+pub use commands::{COMMANDS_ANNOTATION, NotedCommands, RevisionCommands};
 pub use conditions::{Reason, set_condition};
 pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
@@ -33,7 +35,9 @@ pub use policy::{
     Adopt, Aws, Drain, DrainTimeoutPolicy, FailurePolicy, Health, HttpProbe, InFlight,
     MaxUnavailable, Promotion, PromotionMode, Rollout, Settle, Stop,
 };
-pub use release::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION};
+pub use release::{
+    BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION, is_a_version,
+};
 pub use request::{
     LastRequest, NotARequest, REQUEST_ANNOTATION, REQUEST_TEXT_MOST, Request, RequestOutcome, Verb,
 };

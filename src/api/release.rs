@@ -17,6 +17,19 @@ pub const VERSION: &str = "v1alpha1";
 /// The finalizer that is on every release before its first effect on AWS.
 pub const FINALIZER: &str = "bluegreen.dev/release";
 
+/// Whether a text may be a version: 1 to 63 letters, digits and `._+-`, with a letter or a digit at
+/// both ends. Nothing in it means anything to a shell.
+#[must_use]
+pub fn is_a_version(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+    let outer = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && outer(bytes.first())
+        && outer(bytes.last())
+        && bytes.iter().copied().all(inner)
+}
+
 /// One application on EC2 behind an Elastic Load Balancer, and the version of it that should be
 /// live. Changing `version` is a release.
 #[derive(Debug, Clone, PartialEq, Eq, CustomResource, Deserialize, Serialize, KubeSchema)]

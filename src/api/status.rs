@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Duration, LastRequest, StopCommand, TargetStatus, Time};
+use super::{Duration, LastRequest, TargetStatus, Time};
 
 /// What the controller knows and intends.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, KubeSchema)]
@@ -174,14 +174,6 @@ pub struct Revision {
 
     /// When it was begun.
     pub started_at: Time,
-
-    /// How it is started, as the spec said when it was begun.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<Command>,
-
-    /// How it is stopped, as the spec said when it was begun.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop: Option<StopCommand>,
 }
 
 /// Which way a release goes. Once it rolls back it never turns forward again.

@@ -28,7 +28,7 @@ pub(super) fn decided(decision: &Decision, notices: &[Notice]) {
 /// What a step is called, and what it is about.
 fn words(step: &Step) -> (&'static str, String) {
     match step {
-        Step::AddFinalizer => ("AddFinalizer", String::new()),
+        Step::Claim { .. } => ("Claim", String::new()),
         Step::RemoveFinalizer => ("RemoveFinalizer", String::new()),
         Step::Register { group: _, targets } => ("Register", listed(targets)),
         Step::Deregister { group: _, targets } => ("Deregister", listed(targets)),

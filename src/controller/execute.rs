@@ -8,8 +8,8 @@ use tracing::warn;
 
 use super::{
     Ctx, World,
+    claim::{self, Changed},
     error::Error,
-    finalizer::{self, Changed},
     observe::Seen,
 };
 use crate::{
@@ -38,8 +38,8 @@ pub(super) async fn execute<W: World, C: Cloud>(
 ) -> Result<Executed, Error> {
     let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     match step {
-        Step::AddFinalizer => Ok(changed(finalizer::add(&api, object).await?)),
-        Step::RemoveFinalizer => match finalizer::remove(&api, object).await? {
+        Step::Claim { commands } => Ok(changed(claim::claim(&api, object, commands).await?)),
+        Step::RemoveFinalizer => match claim::let_go(&api, object).await? {
             // It was the last thing to do for this object.
             Changed::Landed | Changed::Gone => Ok(Executed::Gone),
             Changed::StartOver => Ok(Executed::StartOver),
@@ -48,6 +48,7 @@ pub(super) async fn execute<W: World, C: Cloud>(
         | Step::Deregister { .. }
         | Step::Send(_)
         | Step::Terminate { .. } => {
+            ctx.memory.acts(&seen.release.uid, step, ctx.now());
             let result = effect(seen, step).await;
             remember(ctx, object, seen, result.map_err(Failure::from));
             Ok(Executed::Done)
@@ -67,7 +68,7 @@ async fn effect<C: Cloud>(seen: &Seen<C>, step: &Step) -> Result<(), cloud::Erro
     let cloud = seen.cloud.as_ref().map_err(Clone::clone)?;
     match step {
         // execute() has dealt with these: they are effects on Kubernetes.
-        Step::AddFinalizer | Step::RemoveFinalizer => Ok(()),
+        Step::Claim { .. } | Step::RemoveFinalizer => Ok(()),
         Step::Register { group, targets } => {
             cloud.register(arn(&seen.groups, *group)?, targets).await
         }

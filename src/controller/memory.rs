@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::backoff::backoff;
 use crate::{
     api::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, Time},
-    plan::{EffectFailure, Failure, Observation, Witness},
+    plan::{EffectFailure, Failure, Observation, Step, Witness},
 };
 
 /// What is remembered, by UID. A name can be given again to another object; a UID cannot.
@@ -153,6 +153,20 @@ impl Memory {
         let entry = objects.entry(uid.to_owned()).or_default();
         entry.witness.look(spec, observation, now);
         entry.witness.clone()
+    }
+
+    /// The commands whose end this process wants to know, whatever status says.
+    pub(super) fn commands(&self, uid: &str) -> Vec<(String, Time)> {
+        let objects = self.lock();
+        let entry = objects.get(uid);
+        entry.map_or_else(Vec::new, |entry| entry.witness.commands().collect())
+    }
+
+    /// An effect is about to be made.
+    pub(super) fn acts(&self, uid: &str, step: &Step, now: Time) {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.witness.acts(step, now);
     }
 
     /// An effect was made.

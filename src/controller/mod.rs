@@ -13,6 +13,7 @@
 mod authority;
 mod backoff;
 mod cached;
+mod claim;
 mod clock;
 mod context;
 mod decided;
@@ -21,7 +22,6 @@ mod election;
 mod error;
 mod events;
 mod execute;
-mod finalizer;
 mod memory;
 mod metrics;
 mod observe;

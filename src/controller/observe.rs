@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     api::{
-        BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, REQUEST_ANNOTATION, TargetGroupRef,
-        Time,
+        BlueGreenRelease, BlueGreenReleaseStatus, COMMANDS_ANNOTATION, FINALIZER, NotedCommands,
+        REQUEST_ANNOTATION, TargetGroupRef, Time,
     },
     cloud::{self, Cloud, TargetGroupArn},
     plan::{
@@ -65,7 +65,12 @@ pub(super) async fn world<W: World>(
     let status = object.status.as_ref().unwrap_or(&unwritten);
     let region = release.spec.aws.region.as_deref();
     let cloud = ctx.world.clouds().cloud(region);
-    let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
+    let mut needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
+    for command in ctx.memory.commands(&release.uid) {
+        if needs.commands.iter().all(|(known, _)| *known != command.0) {
+            needs.commands.push(command);
+        }
+    }
     let began_at = ctx.now();
     let (fleet, groups, commands) = join3(
         fleet(&cloud, &release),
@@ -105,16 +110,19 @@ pub(super) async fn world<W: World>(
 }
 
 fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
+    let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
+    let annotation = |name: &str| object.annotations().get(name).map(String::as_str);
     Ok(Release {
-        uid: object.uid().ok_or(Error::Incomplete("uid"))?,
         generation: object
             .metadata
             .generation
             .ok_or(Error::Incomplete("generation"))?,
         spec: object.spec.clone(),
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+        commands: NotedCommands::of(&uid, annotation(COMMANDS_ANNOTATION)),
         deleting: object.metadata.deletion_timestamp.is_some(),
-        request: object.annotations().get(REQUEST_ANNOTATION).cloned(),
+        request: annotation(REQUEST_ANNOTATION).map(ToOwned::to_owned),
+        uid,
     })
 }
 

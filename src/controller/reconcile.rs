@@ -131,7 +131,7 @@ async fn observed<W: World>(
 /// hold the lease.
 fn may_begin<W: World>(ctx: &Ctx<W>, step: Option<&Step>) -> bool {
     let takes = match step {
-        None | Some(Step::AddFinalizer | Step::RemoveFinalizer) => Duration::ZERO,
+        None | Some(Step::Claim { .. } | Step::RemoveFinalizer) => Duration::ZERO,
         Some(
             Step::Register { .. }
             | Step::Deregister { .. }

@@ -74,7 +74,7 @@ pub(super) async fn report<W: World>(
 /// resourceVersion.
 fn needs_fence(decision: &Decision) -> bool {
     match &decision.step {
-        None | Some(Step::AddFinalizer | Step::RemoveFinalizer) => false,
+        None | Some(Step::Claim { .. } | Step::RemoveFinalizer) => false,
         Some(
             Step::Register { .. }
             | Step::Deregister { .. }

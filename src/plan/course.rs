@@ -11,7 +11,6 @@ use super::{
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight, Problem},
     promotion,
-    record::commands,
     roles::{Manner, Role, doomed, living, serving},
     world::World,
 };
@@ -128,14 +127,12 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
             && target.color == Color::Blue
             && target.steps.terminated.is_none()
     });
-    status.revision += 1;
-    let (start, stop) = commands(spec);
+    // Status is anybody's text: after the highest number of all they begin anew.
+    status.revision = status.revision.checked_add(1).unwrap_or(1);
     let green = Revision {
         revision: status.revision,
         version: Some(spec.version.clone()),
         started_at: pass.now,
-        start,
-        stop,
     };
     // Where others create the instances, some of the new version may be registered already.
     for target in &mut status.targets {

@@ -12,6 +12,7 @@
 //! (`requests.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
+mod commands;
 mod conditions;
 mod converge;
 mod course;

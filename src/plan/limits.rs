@@ -12,6 +12,14 @@ pub const FENCE: Duration = Duration::from_secs(5);
 /// longest deregistration delay is an hour.
 pub const WITNESSED_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// How far ahead of a clock a fence can be: two clocks of leaders may differ, and each effect of
+/// the same millisecond counts one more.
+pub const FENCE_AHEAD_MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The longest end of an operation id, after the object's UID: the revision, the longest kind of
+/// step, the fence, and what divides them.
+pub const OPERATION_TAIL_LONGEST: usize = 20 + 1 + 10 + 1 + 20;
+
 /// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(60);

@@ -119,6 +119,16 @@ pub(super) fn keeper<'a>(
         .find(|t| t.revision == revision && t.id == id.id && t.port == id.port)
 }
 
+/// Whether a record is about a port that the fleet has. The spec cannot change its ports, so any
+/// other record was written by somebody else: nothing of it says what a stop would end.
+pub(super) fn of_the_fleet(spec: &BlueGreenReleaseSpec, target: &TargetStatus) -> bool {
+    match (&spec.fleet.hosts, &spec.fleet.existing) {
+        (Some(hosts), _) => hosts.ports.contains(&target.port),
+        (None, Some(existing)) => existing.port == target.port,
+        (None, None) => false,
+    }
+}
+
 /// Whether a target that is kept has passed its health gate and was not given up since.
 pub(super) fn arrived(target: &TargetStatus) -> bool {
     target.steps.healthy.is_some() && target.drain.is_empty() && super::roles::serving(target)

@@ -2,13 +2,13 @@
 
 use super::{
     CommandState, Failure, FailureKind, InstanceState, Invocation, LoadBalancerKind, Reading,
-    course, drain,
+    commands, converge, course, drain,
     limits::TARGETS_MOST,
     pass::Pass,
-    planned::{arrived, keeper, planned},
+    planned::{arrived, keeper, of_the_fleet, planned},
     record::EXIT_KILLED,
     roles::{Manner, Role, living},
-    world::World,
+    world::{World, id_of},
 };
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind,
@@ -133,6 +133,9 @@ fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
             );
         }
     }
+    if let Some(problem) = commands::unsuitable(hosts, manner) {
+        return Preflight::Problem(problem);
+    }
     if manner == Manner::InPlace && alive.len() == 1 {
         return problem(
             Reason::WouldLeaveNoTarget,
@@ -222,6 +225,12 @@ pub(super) fn on_the_way(
             ),
         });
     }
+    if let Some(message) = in_the_way(pass, world, status) {
+        return Some(Problem {
+            reason: Reason::PortNotRegistered,
+            message,
+        });
+    }
     let leaving = living(status, Role::Leave);
     for target in leaving {
         match pass.spec().drain.on_timeout {
@@ -264,6 +273,30 @@ pub(super) fn on_the_way(
         }
     }
     None
+}
+
+/// Why something that leaves cannot be stopped: there is no such port, or its instance serves with
+/// another one.
+fn in_the_way(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<String> {
+    living(status, Role::Leave).find_map(|target| {
+        let here = id_of(target);
+        if !of_the_fleet(pass.spec(), target) {
+            return Some(format!(
+                "status has a record of {here}, and the fleet has no such port, so nothing is done about it; take it out of status"
+            ));
+        }
+        let drained = target.steps.drained.is_some() || target.steps.unproven.is_some();
+        let other = converge::still_registered(pass, world, target)
+            .filter(|other| drained && *other != here)?;
+        Some(format!(
+            "instance {} is to be terminated, and is registered as {other} too; deregister that, or register it on an instance of its own",
+            target.id
+        ))
+    })
 }
 
 /// An instance on which something is to come up or to leave, and which the selector does not find.

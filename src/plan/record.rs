@@ -16,6 +16,8 @@ use bluegreen_api::{
 /// Writes down what this pass saw.
 pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
     if status.revision == 0 && status.blue.is_none() && status.green.is_none() {
+        // A record belongs to a revision, and there is none.
+        status.targets.clear();
         adopt(pass, world, status);
     }
     let mut targets = std::mem::take(&mut status.targets);
@@ -94,32 +96,16 @@ fn adopt(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus
     }
     let first = status.targets[0].version.clone();
     let same = status.targets.iter().all(|target| target.version == first);
-    let (start, stop) = commands(spec);
     status.blue = Some(Revision {
         revision: 0,
         version: first.filter(|_| same),
         started_at: pass.now,
-        start,
-        stop,
     });
 }
 
 fn live_version(spec: &BlueGreenReleaseSpec, tag: Option<&String>) -> Option<String> {
     let said = spec.adopt.as_ref().map(|adopt| adopt.version.clone());
     tag.cloned().or(said)
-}
-
-/// How a revision that begins now is started and stopped.
-pub(super) fn commands(
-    spec: &BlueGreenReleaseSpec,
-) -> (
-    Option<bluegreen_api::Command>,
-    Option<bluegreen_api::StopCommand>,
-) {
-    match &spec.fleet.hosts {
-        Some(hosts) => (Some(hosts.start.clone()), Some(hosts.stop.clone())),
-        None => (None, None),
-    }
 }
 
 fn see_registrations(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {

@@ -1,6 +1,8 @@
 //! What the planner is told of the object, besides its status.
 
-use bluegreen_api::BlueGreenReleaseSpec;
+use std::collections::BTreeMap;
+
+use bluegreen_api::{BlueGreenReleaseSpec, RevisionCommands};
 
 /// The object: its identity, its spec, and what its metadata ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,9 @@ pub struct Release {
     pub spec: BlueGreenReleaseSpec,
     /// Whether our finalizer is on it.
     pub finalizer: bool,
+    /// How revisions are started and stopped, as it was noted beside the finalizer when each was
+    /// begun: by the revision's number.
+    pub commands: BTreeMap<u64, RevisionCommands>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// What a person asks for in the annotation `bluegreen.dev/request`, as it was written.

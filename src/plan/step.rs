@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::TargetId;
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, StepKind, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, RevisionCommands, StepKind, Time};
 
 /// One effect. It states an absolute goal, may concern many targets, and is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Put the finalizer on, before the first effect on AWS.
-    AddFinalizer,
+    /// Put the finalizer on, and note how the revisions are started and stopped: before the first
+    /// effect of a release on AWS.
+    Claim {
+        /// By the revision's number. Empty where others create the instances.
+        commands: BTreeMap<u64, RevisionCommands>,
+    },
     /// Take the finalizer off: the object may go.
     RemoveFinalizer,
     /// Register targets in one target group.
@@ -48,8 +52,20 @@ pub struct SendCommand {
     pub parameters: BTreeMap<String, String>,
     /// The hosts.
     pub instances: Vec<String>,
+    /// The port on them of the process that it concerns.
+    pub port: u16,
     /// How long it may run on a host.
     pub timeout: Duration,
+}
+
+impl SendCommand {
+    /// The targets that it concerns.
+    pub(super) fn targets(&self) -> impl Iterator<Item = TargetId> {
+        self.instances.iter().map(|id| TargetId {
+            id: id.clone(),
+            port: self.port,
+        })
+    }
 }
 
 /// What a pass decided.

@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Group, Observation, Reading, TargetId,
+    CommandState, Group, Invocation, Observation, Reading, Step, TargetId,
     drain::settle,
     limits::{DRAIN_MARGIN, FENCE, WITNESSED_LONGEST},
 };
-use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, Time};
+use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, StepKind, Time};
 
 /// What one process has seen of the targets of a release, look by look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -22,6 +22,18 @@ pub struct Witness {
     since: Option<Time>,
     /// The targets of the fleet that a group has listed since then.
     targets: BTreeMap<TargetId, Sighting>,
+    /// The last stop that it has sent to a target, while it knows no end of it.
+    stops: BTreeMap<TargetId, SentStop>,
+    /// What it has lately deregistered, from which group of the spec: a reading may not show it yet.
+    deregistered: BTreeMap<(usize, TargetId), Time>,
+}
+
+/// A stop that may be on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SentStop {
+    /// Absent where the instance is terminated: nothing comes back from that.
+    operation: Option<String>,
+    at: Time,
 }
 
 /// What was seen of a target.
@@ -34,6 +46,8 @@ struct Sighting {
     quiet: Option<(Time, u64)>,
     /// Nothing is in flight on it: once seen, that holds until a group lists it again.
     drained: bool,
+    /// When this process has registered it.
+    registered: Option<Time>,
 }
 
 impl Witness {
@@ -42,7 +56,7 @@ impl Witness {
     pub fn looking_since(time: Time) -> Self {
         Self {
             since: Some(time),
-            targets: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -58,11 +72,15 @@ impl Witness {
         Self {
             since: Some(since),
             targets: targets.collect(),
+            ..Self::default()
         }
     }
 
     /// Takes a look. One that failed in part tells nothing.
     pub fn look(&mut self, spec: &BlueGreenReleaseSpec, observation: &Observation, now: Time) {
+        self.stops
+            .retain(|target, stop| !stop.has_ended(target, observation, now));
+        self.deregistered.retain(|_, at| now < *at + FENCE);
         let Some(groups) = groups(observation) else {
             return;
         };
@@ -76,10 +94,62 @@ impl Witness {
         self.conclude(spec, &groups, observation, now);
         let forgettable = |sighting: &Sighting| {
             let since = sighting.withdrawn.values().copied();
+            let since = since.chain(sighting.registered.map(Some));
             let mut since = since.map(|at| at.is_some_and(|at| now >= at + WITNESSED_LONGEST));
             since.all(|long| long)
         };
         self.targets.retain(|_, sighting| !forgettable(sighting));
+    }
+
+    /// Takes note of an effect that is about to be made. A reading may be older than that, and status
+    /// may say that it was never made: what is registered counts as in service from then on, what is
+    /// deregistered as out of it, and a target whose stop is on its way must not come into service.
+    pub fn acts(&mut self, step: &Step, now: Time) {
+        match step {
+            Step::Send(command) if command.kind == StepKind::Stop => {
+                for target in command.targets() {
+                    let operation = Some(command.operation.clone());
+                    let stop = SentStop { operation, at: now };
+                    self.stops.insert(target, stop);
+                }
+            }
+            Step::Terminate { instances } => {
+                let ending = self.targets.keys().filter(|id| instances.contains(&id.id));
+                let operation = None;
+                let stop = SentStop { operation, at: now };
+                let ending = ending.map(|id| (id.clone(), stop.clone()));
+                self.stops.extend(ending.collect::<Vec<_>>());
+            }
+            Step::Register { group, targets } => {
+                for target in targets {
+                    self.deregistered.remove(&(*group, target.clone()));
+                    let sighting = self.targets.entry(target.clone()).or_default();
+                    sighting.comes_back(now);
+                }
+            }
+            Step::Deregister { group, targets } => {
+                let lately = targets.iter().map(|target| ((*group, target.clone()), now));
+                self.deregistered.extend(lately);
+            }
+            Step::Send(_) | Step::Claim { .. } | Step::RemoveFinalizer => {}
+        }
+    }
+
+    /// The stops whose end it wants to know: operation id, and when it was sent.
+    pub fn commands(&self) -> impl Iterator<Item = (String, Time)> {
+        let operation = |stop: &SentStop| Some((stop.operation.clone()?, stop.at));
+        self.stops.values().filter_map(operation)
+    }
+
+    /// Whether this process has deregistered a target from a group so lately that a reading may not
+    /// show it.
+    pub(super) fn has_deregistered(&self, group: usize, target: &TargetId) -> bool {
+        self.deregistered.contains_key(&(group, target.clone()))
+    }
+
+    /// Whether a stop of this process may be on its way to a target.
+    pub(super) fn stopping(&self, target: &TargetId) -> bool {
+        self.stops.contains_key(target)
     }
 
     fn look_at_group(&mut self, group: &Group, observation: &Observation, now: Time) {
@@ -134,10 +204,13 @@ impl Witness {
     /// Since when a group sends nothing new to a target, as far as was seen.
     fn withdrawn_since(&self, group: &Group, id: &TargetId) -> Option<Time> {
         let sighting = self.targets.get(id);
-        match sighting.and_then(|sighting| sighting.withdrawn.get(&group.name)) {
+        let since = match sighting.and_then(|sighting| sighting.withdrawn.get(&group.name)) {
             Some(since) => *since,
             None => self.since,
-        }
+        };
+        // A reading in which it is not listed yet may be older than its registration.
+        let registered = sighting.and_then(|sighting| sighting.registered);
+        since.max(since.and(registered.map(|at| at + FENCE)))
     }
 
     /// When the load balancer has let everything end: every group has let its own delay pass, and
@@ -188,6 +261,11 @@ impl Witness {
         }
     }
 
+    /// The targets of the fleet that a group has listed since it looks.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &TargetId> {
+        self.targets.keys()
+    }
+
     /// From when on this process may have a target stopped, as far as that can be told; `None`
     /// while it cannot.
     pub(super) fn vouches_from(
@@ -219,10 +297,22 @@ impl Witness {
         }
     }
 
+    /// Gives the operations that it knows other ids. For the model, which numbers them anew.
+    pub fn each_operation(&mut self, f: &mut impl FnMut(&mut String)) {
+        self.stops
+            .values_mut()
+            .filter_map(|stop| stop.operation.as_mut())
+            .for_each(f);
+    }
+
     /// Lets all that was seen be as old as a function makes it. For the model, in which time stands
     /// still.
     pub fn each_time(&mut self, f: &mut impl FnMut(&mut Time)) {
         self.since.as_mut().map(&mut *f);
+        for stop in self.stops.values_mut() {
+            f(&mut stop.at);
+        }
+        self.deregistered.values_mut().for_each(&mut *f);
         for sighting in self.targets.values_mut() {
             for since in sighting.withdrawn.values_mut().flatten() {
                 f(since);
@@ -230,11 +320,42 @@ impl Witness {
             if let Some((since, _)) = &mut sighting.quiet {
                 f(since);
             }
+            sighting.registered.as_mut().map(&mut *f);
+        }
+    }
+}
+
+impl SentStop {
+    /// Whether it has had its effect, or will never have one.
+    fn has_ended(&self, target: &TargetId, observation: &Observation, now: Time) -> bool {
+        if now >= self.at + WITNESSED_LONGEST {
+            return true;
+        }
+        let operation = self.operation.as_ref();
+        match operation.and_then(|id| observation.commands.get(id)) {
+            Some(Reading::Known(CommandState::Absent)) => now >= self.at + FENCE,
+            Some(Reading::Known(CommandState::Sent(sent))) => match sent.get(&target.id) {
+                Some(Invocation::Running) | None => false,
+                Some(
+                    Invocation::Succeeded { .. }
+                    | Invocation::Failed { .. }
+                    | Invocation::NotDelivered { .. },
+                ) => true,
+            },
+            Some(Reading::Unknown(_)) | None => false,
         }
     }
 }
 
 impl Sighting {
+    /// From now on everything may be sent to it again, whatever a reading says that is older.
+    fn comes_back(&mut self, now: Time) {
+        self.registered = Some(now);
+        self.withdrawn.values_mut().for_each(|since| *since = None);
+        self.quiet = None;
+        self.drained = false;
+    }
+
     /// A row of quiet readings ends with one that is not, and with one that was not made.
     fn look_at_probe(&mut self, observation: &Observation, id: &TargetId) {
         let reading = observation.probes.get(id).and_then(Reading::known);

@@ -31,6 +31,7 @@ impl Story {
             spec: scenario.spec.clone(),
             finalizer: true,
             deleting: false,
+            commands: std::collections::BTreeMap::new(),
             request: None,
         };
         let mut scenario = scenario;
@@ -72,9 +73,15 @@ impl Story {
         assert_eq!(broken, None);
         self.status = decision.status.clone();
         match &decision.step {
-            Some(Step::AddFinalizer) => self.release.finalizer = true,
+            Some(Step::Claim { commands }) => {
+                self.release.finalizer = true;
+                self.release.commands.clone_from(commands);
+            }
             Some(Step::RemoveFinalizer) => self.release.finalizer = false,
-            Some(step) => assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}"),
+            Some(step) => {
+                self.world.witness.acts(step, self.now);
+                assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
+            }
             None => {}
         }
         decision

@@ -169,8 +169,10 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         old(&mut progress.last, gate);
     }
     for drain_record in &mut target.drain {
+        // Its bound counts from it too, and is far away: every request that is not seen to have
+        // been taken is made anew long before.
         if let Some(at) = &mut drain_record.requested_at {
-            old(at, bluegreen_plan::limits::FENCE);
+            *at = (*at).max(NOW - bluegreen_plan::limits::FENCE);
         }
         if let Some(at) = &mut drain_record.draining_seen_at {
             old(at, drain);
@@ -226,7 +228,7 @@ fn fence(operation: &str) -> u64 {
 }
 
 fn named(number: u64) -> String {
-    format!("op-{number}")
+    format!("bg-u-r-{number}")
 }
 
 /// The numbers of the operations that a status knows.
@@ -245,9 +247,12 @@ pub(super) struct Numbers {
 /// Only the order of operations matters, and only of those that are still open. Numbers those of a
 /// world under a status that knows some of them; that status is to be given the same numbers.
 pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Numbers {
+    let witnessed = world.witness.commands();
+    let witnessed: BTreeSet<u64> = witnessed.map(|(operation, _)| fence(&operation)).collect();
+    let asked_for = |fence: u64| known.contains(&fence) || witnessed.contains(&fence);
     world
         .commands
-        .retain(|sent| !sent.done || known.contains(&fence(&sent.operation)));
+        .retain(|sent| !sent.done || asked_for(fence(&sent.operation)));
     for slot in 0..world.slots.len() {
         let open = world
             .commands
@@ -257,13 +262,15 @@ pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Num
             world.slots[slot].fence = 0;
         }
     }
-    let mut fences = known.clone();
+    let mut fences: BTreeSet<u64> = known.union(&witnessed).copied().collect();
     fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
     fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
     let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
     for sent in &mut world.commands {
         sent.operation = named(numbers[&fence(&sent.operation)]);
     }
+    let numbered = |operation: &mut String| *operation = named(numbers[&fence(operation)]);
+    world.witness.each_operation(&mut { numbered });
     world.commands.sort();
     world.commands.dedup();
     for slot in &mut world.slots {

@@ -25,7 +25,7 @@ use tables::{MetaId, StatusId, Tables, WorldId};
 pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Time) -> Decision;
 
 /// More states than this are a mistake in the model.
-const STATES_MOST: usize = 6_000_000;
+const STATES_MOST: usize = 3_000_000;
 
 /// What the walk found.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ struct Meta {
     version: u8,
     generation: u8,
     finalizer: bool,
+    /// The revisions whose commands are noted beside it, with their versions.
+    noted: Noted,
     deleting: bool,
     /// How many effects have failed in a row, as far as the process still holds back for it.
     failures: u8,
@@ -65,6 +67,9 @@ struct Meta {
     /// Whether somebody has written a lie into status.
     lied: bool,
 }
+
+/// The revisions whose commands are noted, with the numbers of their versions: no more than two.
+type Noted = [Option<(u64, u8)>; 2];
 
 /// A state but for the faults that may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,6 +190,7 @@ impl Walk<'_> {
             version: 2,
             generation: 1,
             finalizer: false,
+            noted: Noted::default(),
             deleting: false,
             failures: 0,
             asked: None,

@@ -3,9 +3,11 @@
 //! A lie may put a release off, or turn it around. It must not make the controller stop a process
 //! that has requests, or that may get some: that alone is asked of a state in which there was one.
 
+use std::collections::BTreeSet;
+
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Deregistered, Direction, DrainProof, Drained, Duration,
-    GroupDrain, Healthy, Process, Registered, StepKind, StopHow, TargetStatus, Terminated,
+    GroupDrain, Healthy, Process, Registered, StepKind, Steps, StopHow, TargetStatus, Terminated,
     Unproven,
 };
 
@@ -13,6 +15,9 @@ use super::{
     canon::LONG_AGO,
     scenario::{Scenario, group},
 };
+
+/// A port that no fleet of the model has.
+const NO_PORT: u16 = 9999;
 
 /// A lie about a target, or about the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +36,11 @@ pub(super) enum Lie {
     Terminated(usize),
     /// It is of the other color, in service, and long so.
     Other(usize),
+    /// What is known of it is true of another port of its instance, which the fleet does not have
+    /// and no group lists: that one leaves, and was drained long ago.
+    Ghost(usize),
+    /// It is on its way back into service, and nobody has ever meant to stop it.
+    Spared(usize),
     /// The release goes the other way.
     Turned,
     /// There is no release on its way.
@@ -49,10 +59,19 @@ pub(super) fn all(status: &BlueGreenReleaseStatus) -> Vec<Lie> {
             Lie::NeverRegistered(index),
             Lie::Terminated(index),
             Lie::Other(index),
+            Lie::Ghost(index),
+            Lie::Spared(index),
         ]
     });
     let whole = status.course.is_some().then_some([Lie::Turned, Lie::Ended]);
     about.chain(whole.into_iter().flatten()).collect()
+}
+
+/// Whether the API server takes a status: it has one record for each revision, instance and port.
+pub(super) fn accepted(status: &BlueGreenReleaseStatus) -> bool {
+    let key = |target: &TargetStatus| (target.revision, target.id.clone(), target.port);
+    let keys: BTreeSet<_> = status.targets.iter().map(key).collect();
+    keys.len() == status.targets.len()
 }
 
 /// Writes it.
@@ -60,7 +79,7 @@ pub(super) fn write(scenario: &Scenario, status: &mut BlueGreenReleaseStatus, li
     match lie {
         Lie::Drained(index) => drained(scenario, &mut status.targets[index]),
         Lie::Doomed(index) => {
-            let operation = format!("op-{}", status.fence + 1);
+            let operation = format!("bg-u-r-{}", status.fence + 1);
             status.fence += 1;
             let target = &mut status.targets[index];
             drained(scenario, target);
@@ -101,6 +120,40 @@ pub(super) fn write(scenario: &Scenario, status: &mut BlueGreenReleaseStatus, li
             });
         }
         Lie::Other(index) => other(status, index),
+        Lie::Ghost(index) => {
+            let mut ghost = status.targets[index].clone();
+            ghost.port = NO_PORT;
+            ghost.process = None;
+            ghost.steps.terminated = None;
+            drained(scenario, &mut ghost);
+            let course = status.course.as_ref().map(|course| course.direction);
+            let leaving = match course {
+                Some(Direction::Back) => &status.green,
+                Some(Direction::Forward) | None => &status.blue,
+            };
+            if let Some(revision) = leaving {
+                ghost.revision = revision.revision;
+                ghost.version.clone_from(&revision.version);
+                ghost.color = match course {
+                    Some(Direction::Back) => Color::Green,
+                    Some(Direction::Forward) | None => Color::Blue,
+                };
+            }
+            status.targets.push(ghost);
+        }
+        Lie::Spared(index) => {
+            let target = &mut status.targets[index];
+            target.process = None;
+            target.drain.clear();
+            target.registrations.clear();
+            target.steps = Steps::default();
+            if let Some(course) = &mut status.course {
+                course.direction = match target.color {
+                    Color::Blue => Direction::Back,
+                    Color::Green => Direction::Forward,
+                };
+            }
+        }
         Lie::Turned => {
             if let Some(course) = &mut status.course {
                 course.direction = match course.direction {

@@ -5,6 +5,7 @@
 //! asks from which states an end can be reached; `laws.rs` says what must hold;
 //! `mutants/` holds planners that are broken on purpose, each of which must be caught;
 //! `asked.rs` follows single releases through what people ask for, with the words that they read;
+//! `lies.rs` and `noise.rs` write into status what is not so;
 //! `states.rs` writes down what targets and releases went through.
 //!
 //! The function that is called is the product's own `plan::decide`: nothing of it is repeated
@@ -19,6 +20,7 @@ mod interned;
 mod laws;
 mod lies;
 mod mutants;
+mod noise;
 mod people;
 mod scenario;
 mod states;
@@ -87,7 +89,12 @@ fn a_stop_that_needs_what_the_process_has_seen_is_made_in_the_end() {
 
 #[test]
 fn a_lie_in_status_stops_nothing_that_has_requests() {
-    for scenario in [scenario::side_by_side(), scenario::early_finish()] {
+    for scenario in [
+        scenario::side_by_side(),
+        scenario::early_finish(),
+        scenario::existing(),
+        scenario::in_place(),
+    ] {
         let scenario = scenario::lied_to(scenario);
         let report = explore(&scenario, UNASSERTED);
         say(&format!("{}, lied to: {report}", scenario.name));

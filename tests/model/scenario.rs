@@ -321,12 +321,18 @@ pub(super) fn witnessed(scenario: Scenario) -> Scenario {
     }
 }
 
-/// A fleet with one lie in status. (With a crash and a change of the spec besides, side by side has
-/// 900,000 states, and it holds.)
-pub(super) fn lied_to(scenario: Scenario) -> Scenario {
+/// A fleet with one lie in status, and one stale reading. With one port the unit need not name it, so that whatever port
+/// status speaks of, the same process ends.
+pub(super) fn lied_to(mut scenario: Scenario) -> Scenario {
+    if let Some(hosts) = &mut scenario.spec.fleet.hosts
+        && hosts.ports.len() == 1
+    {
+        hosts.stop.unit = Some("app.service".to_owned());
+    }
     Scenario {
         budget: Budget {
             lies: 1,
+            stale_read: 1,
             ..Budget::of_each(0)
         },
         witnessed: true,

@@ -261,7 +261,7 @@ fn by(decision: &Decision, target: &TargetStatus) -> &'static str {
         }
         Some(Step::Terminate { instances }) if instances.contains(&target.id) => "Terminate",
         Some(
-            Step::AddFinalizer
+            Step::Claim { .. }
             | Step::RemoveFinalizer
             | Step::Register { .. }
             | Step::Deregister { .. }

@@ -19,6 +19,9 @@ use super::{
 /// The model's "now": time stands still, and everything else grows older.
 pub(super) const NOW: Time = Time::from_millis(1_000_000_000);
 
+/// The port of a fleet that has one.
+const ONLY_PORT: u16 = 8080;
+
 /// What a target group says of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Reg {
@@ -162,7 +165,7 @@ impl World {
     pub(super) fn target(&self, slot: usize) -> TargetId {
         TargetId {
             id: format!("i-{}", slot / self.ports()),
-            port: 8080 + u16::try_from(slot % self.ports()).expect("at most two ports"),
+            port: ONLY_PORT + u16::try_from(slot % self.ports()).expect("at most two ports"),
         }
     }
 
@@ -209,10 +212,12 @@ impl World {
             groups: (0..scenario.groups)
                 .map(|index| Reading::Known(self.group(scenario, index, seen)))
                 .collect(),
-            commands: needs
-                .commands
-                .iter()
-                .map(|(id, _)| (id.clone(), Reading::Known(self.command(id, stale))))
+            commands: (needs.commands.iter().cloned())
+                .chain(self.witness.commands())
+                .map(|(id, _)| {
+                    let state = self.command(&id, stale);
+                    (id, Reading::Known(state))
+                })
                 .collect(),
             probes: needs
                 .probes
@@ -313,7 +318,7 @@ impl World {
     /// Executes an effect. Answers what harm it did.
     pub(super) fn execute(&mut self, scenario: &Scenario, step: &Step) -> Harm {
         match step {
-            Step::AddFinalizer | Step::RemoveFinalizer => None,
+            Step::Claim { .. } | Step::RemoveFinalizer => None,
             Step::Register { group, targets } => {
                 self.remember();
                 targets
@@ -332,17 +337,20 @@ impl World {
             }
             Step::Send(command) => {
                 for id in &command.instances {
-                    let port = self.port_of(command);
+                    let port = Self::port_of(command);
                     let target = TargetId {
                         id: id.clone(),
                         port,
                     };
-                    let slot = self.slot_of(&target).expect("a host of the model");
+                    // On a port that nothing has, the document finds nothing.
+                    let Some(slot) = self.slot_of(&target) else {
+                        continue;
+                    };
                     let number = command.parameters.get("version");
                     self.commands.push(Sent {
                         operation: command.operation.clone(),
                         stop: command.kind == StepKind::Stop,
-                        version: number.map_or(0, |v| v[1..].parse().expect("a number")),
+                        version: number.map_or(0, |v| v[1..].parse().unwrap_or(0)),
                         slot,
                         done: false,
                         fresh: true,
@@ -367,8 +375,8 @@ impl World {
         }
     }
 
-    /// The port is in the unit's name, or it is the one on which nothing runs yet.
-    fn port_of(&self, command: &bluegreen_plan::SendCommand) -> u16 {
+    /// The port is a parameter, or in the unit's name. A unit without one is the only one.
+    fn port_of(command: &bluegreen_plan::SendCommand) -> u16 {
         let port = command
             .parameters
             .get("port")
@@ -380,7 +388,7 @@ impl World {
                 .parse()
                 .ok()
         })
-        .expect("the model's documents name a port")
+        .unwrap_or(ONLY_PORT)
     }
 
     fn remember(&mut self) {

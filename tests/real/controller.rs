@@ -2,6 +2,7 @@
 //! middle of a release; and what it says where it cannot work. Whatever happens, the release ends
 //! well, nothing is done twice, and no request fails.
 
+mod forged;
 mod versions;
 
 use std::time::Duration;
@@ -65,6 +66,10 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         (
             "two controllers without a lease",
             versions::without_a_lease(real, &cluster).boxed_local(),
+        ),
+        (
+            "a status that somebody made up stops nothing that serves",
+            forged::stops_nothing_that_serves(real, &cluster).boxed_local(),
         ),
     ];
     suite.together(Side::Real, cases).await;

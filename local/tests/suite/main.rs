@@ -10,7 +10,9 @@
 )]
 
 mod careless;
+mod commands;
 mod faults;
+mod forged;
 mod gitops;
 mod harness;
 mod hostile;

@@ -1,5 +1,7 @@
 //! Planners that do one thing.
 
+use std::collections::BTreeMap;
+
 use super::note;
 use crate::{
     api::{BlueGreenReleaseStatus, Duration, Intent, Phase, StepKind, Time},
@@ -28,7 +30,13 @@ pub(super) fn acts_once(
         return decision(status.clone(), Some(Step::RemoveFinalizer), now);
     }
     if !release.finalizer {
-        return decision(status.clone(), Some(Step::AddFinalizer), now);
+        return decision(
+            status.clone(),
+            Some(Step::Claim {
+                commands: BTreeMap::new(),
+            }),
+            now,
+        );
     }
     if status.fence > 0 {
         return decision(status.clone(), None, now + REST);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     CommandState, Invocation, Reading,
-    limits::{FENCE, RESEND},
+    limits::{FENCE, FENCE_AHEAD_MOST, OPERATION_TAIL_LONGEST, RESEND},
     pass::Pass,
     roles::doomed,
 };
-use bluegreen_api::{Duration, Process, StepKind, TargetStatus};
+use bluegreen_api::{Duration, Process, StepKind, TargetStatus, Time};
 
 /// Whether a start command may still be on its way to the host.
 pub(crate) fn starting(pass: &Pass<'_>, target: &TargetStatus) -> bool {
@@ -47,9 +47,23 @@ pub(super) fn command_is_due(pass: &Pass<'_>, target: &TargetStatus, process: &P
     }
 }
 
-/// The operation id with which a command is sent again, where nobody has seen the first.
+/// The operation id with which a command is sent again, where nobody has seen the first. It goes to
+/// the host with the command, so it must be one that a planner has written for this release.
 pub(super) fn resent(pass: &Pass<'_>, target: &TargetStatus, step: StepKind) -> Option<String> {
-    let process = target.process.as_ref().filter(|p| p.step == step)?;
+    let ours = |operation: &str| {
+        let rest = operation.strip_prefix(&format!("bg-{}-r", pass.release.uid));
+        rest.is_some_and(|rest| {
+            rest.len() <= OPERATION_TAIL_LONGEST
+                && rest
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && plausible(pass, fence_of(operation))
+        })
+    };
+    let process = target
+        .process
+        .as_ref()
+        .filter(|p| p.step == step && ours(&p.operation))?;
     match pass.observation.commands.get(&process.operation) {
         Some(Reading::Known(CommandState::Absent)) => Some(process.operation.clone()),
         Some(Reading::Known(CommandState::Sent(_)) | Reading::Unknown(_)) | None => None,
@@ -121,4 +135,18 @@ pub(super) fn seconds(duration: Duration) -> String {
 /// The number at the end of an operation id: it grows with every intent.
 pub(super) fn fence_of(operation: &str) -> &str {
     operation.rsplit('-').next().unwrap_or("0")
+}
+
+/// Whether a planner can have written a fence.
+fn plausible(pass: &Pass<'_>, fence: &str) -> bool {
+    fence
+        .parse()
+        .is_ok_and(|fence: u64| fence <= fence_most(pass.now))
+}
+
+/// No fence is higher: it begins with the time in milliseconds, and no clock is a year ahead. A
+/// host that has seen a higher one would refuse every command that is to come.
+pub(super) fn fence_most(now: Time) -> u64 {
+    let time = u64::try_from(now.as_millis()).unwrap_or(0);
+    time.saturating_add(FENCE_AHEAD_MOST.as_millis())
 }

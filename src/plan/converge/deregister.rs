@@ -31,7 +31,7 @@ pub(super) fn deregister(
             .map(id_of)
             .filter(|id| group.listed(id) != Some(Health::Draining))
             .collect();
-        if targets.is_empty() || takes_the_last(group, &targets) {
+        if targets.is_empty() || takes_the_last(pass, index, group, &targets) {
             continue;
         }
         intend(
@@ -68,13 +68,18 @@ pub(super) fn deregister(
 
 /// Whether a group that has healthy targets would be left without one. What was in service when
 /// a withdrawal began need not be so any more when its turn comes in the next group.
-fn takes_the_last(group: &Group, targets: &[TargetId]) -> bool {
+/// One that this process has just deregistered there is none, whatever an older reading says.
+fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[TargetId]) -> bool {
+    let witness = &pass.observation.witness;
     let mut healthy = group
         .targets
         .iter()
         .filter(|(_, health)| **health == Health::Healthy)
         .peekable();
-    healthy.peek().is_some() && healthy.all(|(target, _)| targets.contains(target))
+    healthy.peek().is_some()
+        && healthy
+            .filter(|(target, _)| !witness.has_deregistered(index, target))
+            .all(|(target, _)| targets.contains(target))
 }
 
 /// Whether a group was not asked yet to deregister a target, or did not show it in time.

@@ -11,9 +11,9 @@ mod start;
 mod stop;
 
 pub(super) use command::starting;
-pub(super) use stop::{STOP_RESERVE, all_in_service, stoppable_at, vouched_from};
+pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at, vouched_from};
 
-use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, world::World};
+use super::{Step, TargetId, commands, limits::BACKOFF_LONGEST, pass::Pass, world::World};
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Duration, Intent, StepKind, TargetStatus, Time,
 };
@@ -24,8 +24,10 @@ pub(super) fn next(
     world: &World<'_>,
     status: &mut BlueGreenReleaseStatus,
 ) -> Option<Step> {
-    if !pass.release.finalizer {
-        return Some(Step::AddFinalizer);
+    if !pass.release.finalizer || commands::unnoted(pass, status) {
+        return Some(Step::Claim {
+            commands: commands::to_note(pass, status),
+        });
     }
     if backing_off(pass).is_some() {
         return None;
@@ -66,7 +68,9 @@ fn intend(
     targets: &[TargetId],
 ) -> String {
     let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
-    status.fence = time.max(status.fence + 1);
+    // Status is anybody's text: a fence that no planner can have written is none.
+    let last = Some(status.fence).filter(|fence| *fence < command::fence_most(pass.now));
+    status.fence = last.map_or(time, |last| time.max(last + 1));
     let id = format!(
         "bg-{}-r{}-{}-{}",
         pass.release.uid,

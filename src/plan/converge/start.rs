@@ -7,7 +7,7 @@ use super::{
     target_mut,
 };
 use crate::{
-    SendCommand, Step, TargetId,
+    SendCommand, Step, TargetId, commands,
     pass::Pass,
     planned::{keeper, planned},
     roles::{Role, kept_revision, living},
@@ -23,6 +23,7 @@ pub(super) fn start(
 ) -> Option<Step> {
     pass.spec().fleet.hosts.as_ref()?;
     let revision = kept_revision(status)?.clone();
+    let commands = commands::of(pass, status, &revision)?;
     let ready: Vec<(TargetId, Option<String>)> = planned(pass.spec(), world, status)
         .into_iter()
         .filter(|id| world.running().any(|instance| instance.id == id.id))
@@ -39,8 +40,7 @@ pub(super) fn start(
         .filter(|(id, operation)| id.port == first.port && *operation == again)
         .map(|(id, _)| id)
         .collect();
-    let command = revision.start?;
-    let version = revision.version?;
+    let version = commands.version?;
     let operation = intend(pass, status, StepKind::Start, None, &ids);
     let operation = again.unwrap_or(operation);
     let color = if status.green.as_ref().map(|g| g.revision) == Some(revision.revision) {
@@ -66,9 +66,10 @@ pub(super) fn start(
     Some(Step::Send(SendCommand {
         operation: operation.clone(),
         kind: StepKind::Start,
-        document: command.document,
-        parameters: fill.all(&command.parameters),
+        document: commands.start.document,
+        parameters: fill.all(&commands.start.parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),
+        port: first.port,
         timeout: pass.spec().rollout.step_deadline,
     }))
 }

@@ -1,6 +1,6 @@
 //! Stops what leaves and is proven to be drained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     command::{
@@ -9,10 +9,10 @@ use super::{
     intend, target_mut,
 };
 use crate::{
-    SendCommand, Step, TargetId,
+    SendCommand, Step, TargetId, commands,
     limits::FENCE,
     pass::Pass,
-    planned::{arrived, keeper, manner, planned},
+    planned::{arrived, keeper, manner, of_the_fleet, planned},
     promotion,
     roles::{Manner, Role, doomed, living, revision_of},
     world::{World, id_of},
@@ -64,7 +64,7 @@ fn stop_what_may(
         .filter(|target| seen_twice(pass, target))
         .filter(|target| vouched_from(pass, world, target).is_some_and(|at| pass.now >= at))
         .filter(|target| world.instance(&target.id).is_some())
-        .filter(|target| unlisted(world, target))
+        .filter(|target| still_registered(pass, world, target).is_none())
         .filter(|target| stop_is_due(pass, target))
         .cloned()
         .collect();
@@ -73,6 +73,7 @@ fn stop_what_may(
         return terminate(pass, status, &ready);
     }
     let revision = revision_of(status, first)?.clone();
+    let commands = commands::of(pass, status, &revision)?;
     let ids: Vec<TargetId> = ready
         .iter()
         .filter(|t| t.port == first.port && t.color == first.color && same_operation(t, first))
@@ -87,7 +88,7 @@ fn stop_what_may(
         }
     }
     let grace = pass.spec().stop.grace_period;
-    let (document, parameters) = match revision.stop? {
+    let (document, parameters) = match commands.stop {
         StopCommand {
             unit: Some(unit), ..
         } => (
@@ -113,7 +114,7 @@ fn stop_what_may(
         } => return None,
     };
     let fill = Fill {
-        version: revision.version.as_deref().unwrap_or_default(),
+        version: commands.version.as_deref().unwrap_or_default(),
         revision: revision.revision,
         port: first.port,
         fence: fence_of(&operation),
@@ -125,6 +126,7 @@ fn stop_what_may(
         document,
         parameters: fill.all(&parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),
+        port: first.port,
         timeout: grace + STOP_RESERVE,
     }))
 }
@@ -183,7 +185,7 @@ pub(crate) fn stoppable_at(
         Some(ExistingTermination::Instances) => target.color == Color::Green,
         None => false,
     };
-    if theirs || starting(pass, target) {
+    if theirs || starting(pass, target) || !of_the_fleet(pass.spec(), target) {
         return None;
     }
     // One that somebody registered again since its stop was intended needs a proof again.
@@ -224,7 +226,22 @@ pub(crate) fn vouched_from(
     target: &TargetStatus,
 ) -> Option<Time> {
     let witness = &pass.observation.witness;
-    witness.vouches_from(pass.spec(), &world.groups, &id_of(target))
+    let vouched = |id: &TargetId| witness.vouches_from(pass.spec(), &world.groups, id);
+    let ends = ending_with(pass, world, target).into_iter();
+    let times: Option<Vec<Time>> = ends.map(|id| vouched(&id)).collect();
+    times?.into_iter().max()
+}
+
+/// Everything that would end with a target. A process ends alone; an instance ends with whatever
+/// it is registered with.
+fn ending_with(pass: &Pass<'_>, world: &World<'_>, target: &TargetStatus) -> BTreeSet<TargetId> {
+    let mut ends = BTreeSet::from([id_of(target)]);
+    if pass.spec().fleet.existing.is_some() {
+        let seen = pass.observation.witness.seen();
+        let listed = world.groups.iter().flat_map(|group| group.targets.keys());
+        ends.extend(seen.chain(listed).filter(|id| id.id == target.id).cloned());
+    }
+    ends
 }
 
 /// When the last of the targets that leave was deregistered.
@@ -239,6 +256,16 @@ fn shifted_at(status: &BlueGreenReleaseStatus) -> Time {
 pub(super) fn unlisted(world: &World<'_>, target: &TargetStatus) -> bool {
     let id = id_of(target);
     world.groups.iter().all(|group| !group.registered(&id))
+}
+
+/// A target that would end with another one, and that a group may send to.
+pub(crate) fn still_registered(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    target: &TargetStatus,
+) -> Option<TargetId> {
+    let mut ends = ending_with(pass, world, target).into_iter();
+    ends.find(|id| world.groups.iter().any(|group| group.registered(id)))
 }
 
 /// Whether the stop was not asked for yet, or must be asked for again.

@@ -36,7 +36,7 @@ pub(super) fn s8_nothing_twice(decided: &Decided<'_>) -> Option<String> {
     let now = decided_at(decided);
     let group = |index: usize| decided.observation.groups.get(index)?.known();
     match decided.decision.step.as_ref()? {
-        Step::AddFinalizer | Step::RemoveFinalizer => None,
+        Step::Claim { .. } | Step::RemoveFinalizer => None,
         Step::Register { group: at, targets } => {
             let group = group(*at)?;
             targets
@@ -149,7 +149,7 @@ pub(super) fn s10_only_recorded_targets(decided: &Decided<'_>) -> Option<String>
     let status = &decided.decision.status;
     let step = decided.decision.step.as_ref()?;
     let kind = match step {
-        Step::AddFinalizer | Step::RemoveFinalizer => return None,
+        Step::Claim { .. } | Step::RemoveFinalizer => return None,
         Step::Register { .. } => StepKind::Register,
         Step::Deregister { .. } => StepKind::Deregister,
         Step::Send(command) => command.kind,
@@ -179,7 +179,7 @@ const PAUSE_LONGEST: u64 = 30;
 pub(super) fn s12_pauses(decided: &Decided<'_>) -> Option<String> {
     let decision = decided.decision;
     match &decision.step {
-        Some(Step::AddFinalizer | Step::RemoveFinalizer) => None,
+        Some(Step::Claim { .. } | Step::RemoveFinalizer) => None,
         Some(
             Step::Register { .. }
             | Step::Deregister { .. }

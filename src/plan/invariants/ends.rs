@@ -47,7 +47,7 @@ fn stopped<'a>(decided: &Decided<'a>) -> impl Iterator<Item = &'a TargetStatus> 
         Some(Step::Terminate { .. }) => Some(StepKind::Terminate),
         Some(
             Step::Send(_)
-            | Step::AddFinalizer
+            | Step::Claim { .. }
             | Step::RemoveFinalizer
             | Step::Register { .. }
             | Step::Deregister { .. },

@@ -360,7 +360,7 @@ fn decided_at(decided: &Decided<'_>) -> Time {
 /// The instances that an effect on AWS concerns.
 fn concerned(step: &Step) -> Vec<&str> {
     match step {
-        Step::AddFinalizer | Step::RemoveFinalizer => Vec::new(),
+        Step::Claim { .. } | Step::RemoveFinalizer => Vec::new(),
         Step::Register { group: _, targets } | Step::Deregister { group: _, targets } => {
             targets.iter().map(|target| target.id.as_str()).collect()
         }

@@ -91,7 +91,7 @@ pub(super) fn s15_promoted_first(decided: &Decided<'_>) -> Option<String> {
             command.kind == StepKind::Stop && !ends_what_was_meant_to_end(decided)
         }
         Some(Step::Terminate { .. }) => !ends_what_was_meant_to_end(decided),
-        Some(Step::AddFinalizer | Step::RemoveFinalizer | Step::Register { .. }) | None => false,
+        Some(Step::Claim { .. } | Step::RemoveFinalizer | Step::Register { .. }) | None => false,
     };
     begun.then(|| "an old target is given up, and nobody has promoted the new".to_owned())
 }
@@ -106,7 +106,7 @@ pub(super) fn s15_paused(decided: &Decided<'_>) -> Option<String> {
     let paused = decided.spec.paused || course.paused_at.is_some();
     let begins = match decided.decision.step.as_ref()? {
         Step::RemoveFinalizer => false,
-        Step::AddFinalizer | Step::Register { .. } | Step::Deregister { .. } => true,
+        Step::Claim { .. } | Step::Register { .. } | Step::Deregister { .. } => true,
         Step::Send(_) | Step::Terminate { .. } => !ends_what_was_meant_to_end(decided),
     };
     (paused && begins && status.phase != Phase::Deleting)
@@ -120,7 +120,7 @@ fn ends_what_was_meant_to_end(decided: &Decided<'_>) -> bool {
         Some(Step::Terminate { instances }) => instances,
         Some(
             Step::Send(_)
-            | Step::AddFinalizer
+            | Step::Claim { .. }
             | Step::RemoveFinalizer
             | Step::Register { .. }
             | Step::Deregister { .. },

@@ -96,8 +96,7 @@ pub(super) fn s4_back_to_something(written: &Written<'_>) -> Option<String> {
     let Some(blue) = &written.after.blue else {
         return Some("the release turns back, and nothing was live before it".to_owned());
     };
-    let startable =
-        written.spec.fleet.hosts.is_some() && blue.start.is_some() && blue.version.is_some();
+    let startable = written.spec.fleet.hosts.is_some() && blue.version.is_some();
     if startable {
         return None;
     }

@@ -1,9 +1,9 @@
 //! What can come after a state: what happens by itself, and what a pass of the controller does,
 //! with every fault.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
-use bluegreen_api::Phase;
+use bluegreen_api::{Phase, RevisionCommands};
 use bluegreen_plan::{Observation, Step};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
         scenario::Budget,
         world::{Event, Harm, NOW},
     },
-    Key, Meta, Walk,
+    Key, Meta, Noted, Walk,
     tables::StatusId,
 };
 
@@ -54,22 +54,42 @@ pub(super) struct Passed {
 /// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
 /// start a version beside another, and the load balancer does not send to what does not answer.
 fn what_counts(meta: Meta, harm: Harm) -> Harm {
-    harm.filter(|harm| !meta.lied || harm.contains("is stopped"))
+    let counts = ["is stopped", "leaves no healthy target"];
+    harm.filter(|harm| !meta.lied || counts.iter().any(|what| harm.contains(what)))
 }
 
-/// Whether the object has the finalizer after a step.
-fn finalizer(meta: Meta, step: Option<&Step>) -> bool {
+/// What a step makes of the object's metadata.
+fn claimed(meta: Meta, step: Option<&Step>) -> Meta {
     match step {
-        Some(Step::AddFinalizer) => true,
-        Some(Step::RemoveFinalizer) => false,
+        Some(Step::Claim { commands }) => Meta {
+            finalizer: true,
+            noted: noted(commands).unwrap_or(meta.noted),
+            ..meta
+        },
+        Some(Step::RemoveFinalizer) => Meta {
+            finalizer: false,
+            ..meta
+        },
         Some(
             Step::Register { .. }
             | Step::Deregister { .. }
             | Step::Send(_)
             | Step::Terminate { .. },
         )
-        | None => meta.finalizer,
+        | None => meta,
     }
+}
+
+/// What is noted of commands; `None` where there are none to note.
+fn noted(commands: &BTreeMap<u64, RevisionCommands>) -> Option<Noted> {
+    let number = |commands: &RevisionCommands| {
+        let version = commands.version.as_deref().expect("the model has no other");
+        version[1..].parse().expect("a version of the model")
+    };
+    let mut revisions = commands.iter();
+    let mut next = || revisions.next().map(|(revision, c)| (*revision, number(c)));
+    let noted = [next(), next()];
+    noted[0].map(|_| noted)
 }
 
 impl Walk<'_> {
@@ -160,8 +180,7 @@ impl Walk<'_> {
         }
         let remembered = Meta {
             asked: passed.asked,
-            finalizer: finalizer(meta, step),
-            ..meta
+            ..claimed(meta, step)
         };
         let mut reached = |fault, world, meta| {
             after.add(How::Pass { stale, fault }, || {
@@ -179,6 +198,7 @@ impl Walk<'_> {
         let succeeded = with_failures(0, remembered);
         let undone = Meta {
             finalizer: meta.finalizer,
+            noted: meta.noted,
             ..succeeded
         };
         let lost = with_failures(meta.failures + 1, remembered);

@@ -29,10 +29,9 @@ impl Walk<'_> {
             ..self.meta(from)
         };
         for lie in lies::all(&self.tables.statuses[from.status]) {
-            after.add(How::Lied(lie), || {
-                let status = self.tables.lied(from.status, lie);
-                self.key(status, from.world, meta)
-            });
+            if let Some(status) = self.tables.lied(from.status, lie) {
+                after.add(How::Lied(lie), || self.key(status, from.world, meta));
+            }
         }
     }
 

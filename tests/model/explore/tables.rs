@@ -7,9 +7,12 @@
 //! planner decides. That is sound since each of these is a pure function of what it is kept under;
 //! the planner has no clock, no random number and no state.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
-use bluegreen_api::BlueGreenReleaseStatus;
+use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, RevisionCommands};
 use bluegreen_plan::{
     EffectFailure, Failure, FailureKind, Needs, Observation, Release, Step, Witness, needs,
 };
@@ -23,7 +26,7 @@ use super::{
         scenario::{Scenario, version},
         world::{Deed, Event, Harm, NOW, World},
     },
-    Meta,
+    Meta, Noted,
 };
 
 /// A status, but for the numbers of its operations.
@@ -84,7 +87,7 @@ pub(super) struct Tables<'a> {
     numbered: Known<(Operations, WorldId), (WorldId, Numbers)>,
     renumbered: Known<(StatusId, Numbers), StatusId>,
     aged: Known<StatusId, StatusId>,
-    lied: Known<(StatusId, Lie), StatusId>,
+    lied: Known<(StatusId, Lie), Option<StatusId>>,
     happened: Known<WorldId, Rc<[Happened<Event>]>>,
     meddled: Known<WorldId, Rc<[Happened<Deed>]>>,
     met: Known<Meta, MetaId>,
@@ -142,6 +145,7 @@ impl<'a> Tables<'a> {
         let mut spec = self.scenario.spec.clone();
         spec.version = version(meta.version);
         let release = Release {
+            commands: commands(&spec, meta.noted),
             uid: "u".to_owned(),
             generation: i64::from(meta.generation),
             spec,
@@ -194,14 +198,14 @@ impl<'a> Tables<'a> {
         aged
     }
 
-    /// A status into which a lie was written.
-    pub(super) fn lied(&mut self, status: StatusId, lie: Lie) -> StatusId {
+    /// A status into which a lie was written; `None` where the API server refuses that.
+    pub(super) fn lied(&mut self, status: StatusId, lie: Lie) -> Option<StatusId> {
         if let Some(known) = self.lied.get(&(status, lie)) {
             return *known;
         }
         let mut lied = self.statuses[status].clone();
         lies::write(self.scenario, &mut lied, lie);
-        let lied = self.status(lied);
+        let lied = lies::accepted(&lied).then(|| self.status(lied));
         self.lied.insert((status, lie), lied);
         lied
     }
@@ -304,7 +308,13 @@ impl<'a> Tables<'a> {
         let mut done = before.clone();
         let witness = &self.observations[observation].witness;
         done.witness.clone_from(witness);
-        let harm = step.and_then(|step| done.execute(self.scenario, &self.steps[step]));
+        let harm = step.and_then(|step| {
+            let step = &self.steps[step];
+            if self.scenario.witnessed {
+                done.witness.acts(step, NOW);
+            }
+            done.execute(self.scenario, step)
+        });
         let mut after = done.clone();
         if self.scenario.witnessed {
             before.witness = Witness::default();
@@ -319,6 +329,22 @@ impl<'a> Tables<'a> {
         self.done.insert(act, Rc::clone(&worked_out));
         worked_out
     }
+}
+
+/// How the revisions that were noted are started and stopped: all in the same way.
+fn commands(spec: &BlueGreenReleaseSpec, noted: Noted) -> BTreeMap<u64, RevisionCommands> {
+    let Some(hosts) = &spec.fleet.hosts else {
+        return BTreeMap::new();
+    };
+    let commands = |number: u8| RevisionCommands {
+        version: Some(version(number)),
+        start: hosts.start.clone(),
+        stop: hosts.stop.clone(),
+    };
+    let noted = noted.into_iter().flatten();
+    noted
+        .map(|(revision, number)| (revision, commands(number)))
+        .collect()
 }
 
 /// What a process remembers of an effect whose reply was lost.

@@ -295,6 +295,7 @@ fn send(decision: &mut Decision, index: usize, kind: StepKind, version: &str, no
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         instances: vec![target.id.clone()],
+        port: 8080,
         timeout: Duration::from_secs(60),
     }));
 }

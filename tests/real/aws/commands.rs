@@ -40,6 +40,7 @@ pub(super) fn command(operation: &str, instances: Vec<String>) -> SendCommand {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         instances,
+        port: 8080,
         timeout: Duration::from_secs(60),
     }
 }

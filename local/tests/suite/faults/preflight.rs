@@ -114,6 +114,55 @@ async fn a_single_host_in_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commands_that_cannot_be_used() {
+    let scene = Scene::side_by_side().short();
+    let good = Manifest::of(&scene);
+    let vague = json!({"unit": "snackgame.service"});
+    let vague = good.clone().with("fleet.hosts.stop", vague);
+    let world = releasing(scene, &vague, 404).await;
+    let message = world.until_stalled(Reason::CommandsUnsuitable, 30).await;
+    assert!(message.contains("does not name {{port}}"), "{message}");
+    nothing_changes(&world).await;
+    let long = json!("x".repeat(70_000));
+    let long = good
+        .clone()
+        .with("fleet.hosts.start.parameters.script", long);
+    world.apply(&long).await;
+    world
+        .until("the other reason", 60, |status| {
+            status.message.contains("and may be 65536")
+        })
+        .await;
+    nothing_changes(&world).await;
+    world.apply(&good).await;
+    ends_released(world).await;
+}
+
+/// It would end with its instance, and nobody has drained it.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_registered_with_another_port_besides() {
+    let scene = Scene::existing().short();
+    let manifest = Manifest::of(&scene);
+    let world = World::new(scene, 405).await;
+    let (group, old) = (&world.built.groups[0], world.built.hosts[0].id.clone());
+    world
+        .cloud
+        .register(group, &[(old.as_str(), 9090)])
+        .unwrap();
+    world.start();
+    world.apply(&manifest).await;
+    let message = world.until_stalled(Reason::PortNotRegistered, 300).await;
+    assert!(message.contains(&format!("{old}:9090")), "{message}");
+    world.clock.sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.instance_state(&old), "running");
+    let stray = json!({"TargetGroupArn": group, "Targets": [{"Id": old, "Port": 9090}]});
+    world.cloud.arrange("DeregisterTargets", &stray).unwrap();
+    world.until_released(600).await;
+    assert_ne!(world.instance_state(&old), "running");
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_stops_on_the_way() {
     let scene = Scene {
         spare: 1,

@@ -264,6 +264,9 @@ impl MemoryHost for Apps {
         for key in keys {
             let unit = &units[&key];
             if unit.is_running() {
+                if let (Halt::Terminated, Some(oracle)) = (how, self.0.oracle.get()) {
+                    self.0.judge.terminated(&host.id, unit.port, oracle);
+                }
                 self.note(&host.id, unit.port, &unit.version, ProcessChange::Ended);
             }
             match how {

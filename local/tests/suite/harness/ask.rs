@@ -42,6 +42,20 @@ impl World {
         }
     }
 
+    /// Watches for so many virtual seconds that nothing goes wrong, whatever the status shows.
+    pub(crate) async fn watch(&self, seconds: u64) {
+        let end = self.clock.now() + jiff::SignedDuration::from_secs(seconds.try_into().unwrap());
+        while self.clock.now() < end {
+            let status = self.status().await;
+            self.listen(&status);
+            self.judged(&status);
+            if self.failed() > 0 {
+                self.fail("a request was not served", &status);
+            }
+            self.clock.sleep(LOOK).await;
+        }
+    }
+
     /// Waits until the version of the spec is live and nothing is left to do.
     pub(crate) async fn until_released(&self, seconds: u64) -> BlueGreenReleaseStatus {
         let generation = self.release().await.unwrap().metadata.generation;

@@ -3,12 +3,13 @@
 //! It watches from three places: the truth of the cloud, where no target may be missing that ought
 //! to serve; the processes, of which none may be told to stop with work to do or without a proof
 //! in status; and every pass of the controller, of which the project's invariants must hold, as
-//! the planner saw the world and as the world was.
+//! the planner saw the world and as the world was. Where somebody else writes status too, only
+//! the truth is asked: see [`Judge::lied_to`].
 
 use std::{
     any::Any,
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
 };
@@ -17,7 +18,7 @@ use bluegreen::{
     api::{BlueGreenReleaseStatus, Time},
     controller::Planner,
     plan::{
-        self, Decision, Health, Observation, Reading, Release, TargetId,
+        self, Decision, Health, Observation, Reading, Release, TargetId, Witness,
         invariants::{self, AtRest, Decided, TruePort},
     },
 };
@@ -45,11 +46,19 @@ fn decide(
     seen: &Observation,
     now: Time,
 ) -> Decision {
-    let decided = catch_unwind(AssertUnwindSafe(|| {
-        plan::decide(release, before, seen, now)
-    }));
     let judge = SITTING.with_borrow(Clone::clone);
     let judge = judge.expect("whoever gave out this planner sits");
+    let told = judge.0.state.lock().unwrap().told;
+    let decided = catch_unwind(AssertUnwindSafe(|| match told {
+        Told::Truth => plan::decide(release, before, seen, now),
+        // A debug build asserts more of its decisions than holds of one that rests on a lie. What
+        // is shipped is a release build, which asserts nothing and goes on.
+        Told::Lies => plan::decide_whatever_status_says(release, before, seen, now),
+        Told::BelievedLies => {
+            let seen = believing(before, seen);
+            plan::decide_whatever_status_says(release, before, &seen, now)
+        }
+    }));
     match decided {
         Ok(decision) => {
             judge.decided(release, before, seen, &decision);
@@ -60,6 +69,18 @@ fn decide(
             judge.report(&format!("the planner panicked: {}", words(&*panic)));
             resume_unwind(panic)
         }
+    }
+}
+
+/// What was seen, by a process that takes status for a witness: what it says is proven, is.
+fn believing(status: &BlueGreenReleaseStatus, seen: &Observation) -> Observation {
+    let targets = status.targets.iter().map(|target| TargetId {
+        id: target.id.clone(),
+        port: target.port,
+    });
+    Observation {
+        witness: Witness::sure_of(targets, Time::from_millis(0)),
+        ..seen.clone()
     }
 }
 
@@ -78,8 +99,21 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// What a controller reads in status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    /// What it wrote there.
+    #[default]
+    Truth,
+    /// What somebody else wrote there too.
+    Lies,
+    /// The same, and its planner takes that for a witness.
+    BelievedLies,
+}
+
 #[derive(Default)]
 struct State {
+    told: Told,
     /// So many targets stay healthy in every group that has begun to serve.
     floor: usize,
     /// The targets that this counts for, by group. Empty: not yet.
@@ -105,6 +139,28 @@ impl Judge {
         let mut state = self.0.state.lock().unwrap();
         state.groups = groups.to_vec();
         state.floor = floor;
+    }
+
+    /// From now on somebody else writes status too. The invariants of decisions, the proofs in
+    /// status and the number of targets that a release leaves in service all rest on the record,
+    /// so that they are not asked any more. What is asked is true or not whatever anybody writes:
+    /// nothing is told to stop, and no instance terminated, that a group lists or that has
+    /// requests; and one target at least is healthy in every group.
+    pub(crate) fn lied_to(&self) {
+        self.hear(Told::Lies);
+    }
+
+    /// The same, and the planner believes it. No controller is like that; it shows that this judge
+    /// is not blind.
+    pub(crate) fn lied_to_and_believing(&self) {
+        self.hear(Told::BelievedLies);
+    }
+
+    /// From now on this is what the controller reads in status.
+    fn hear(&self, told: Told) {
+        let mut state = self.0.state.lock().unwrap();
+        state.told = told;
+        state.floor = 1;
     }
 
     /// What has gone wrong so far.
@@ -135,7 +191,13 @@ impl Judge {
         seen: &Observation,
         decision: &Decision,
     ) {
-        let truth = self.0.state.lock().unwrap().truth.clone();
+        let (told, truth) = {
+            let state = self.0.state.lock().unwrap();
+            (state.told, state.truth.clone())
+        };
+        if told != Told::Truth {
+            return;
+        }
         let truth = truth.map(|truth| in_truth(seen, &truth));
         let decided = |observation| Decided {
             spec: &release.spec,
@@ -165,6 +227,16 @@ impl Judge {
         broken.for_each(|broken| self.report(&format!("{broken}, at rest")));
     }
 
+    /// An instance is about to be terminated, with a process that runs.
+    pub(crate) fn terminated(&self, host: &str, port: u16, oracle: &Oracle) {
+        let in_flight = oracle.in_flight(host, port);
+        if in_flight > 0 {
+            self.report(&format!(
+                "{host} is terminated with {in_flight} requests in flight on {port}"
+            ));
+        }
+    }
+
     /// A process is about to be sent SIGTERM.
     pub(crate) fn signalled(&self, host: &str, port: u16, oracle: &Oracle) {
         if !self.may_stop(host, port) {
@@ -181,9 +253,12 @@ impl Judge {
     }
 
     /// Whether status says that a target is drained, or that a person gave the proof up. Without a
-    /// controller nobody says anything.
+    /// controller nobody says anything, and with a liar it says nothing.
     fn may_stop(&self, host: &str, port: u16) -> bool {
         let state = self.0.state.lock().unwrap();
+        if state.told != Told::Truth {
+            return true;
+        }
         state.decided.as_ref().is_none_or(|status| {
             let mut targets = status.targets.iter();
             targets.any(|target| {
@@ -209,6 +284,11 @@ impl Judge {
             return;
         }
         let truth = cloud.state();
+        for target in terminated_in_service(&truth) {
+            self.report(&format!(
+                "the instance of {target} is terminated, and a group has it registered"
+            ));
+        }
         for group in &groups {
             let count = healthy(&truth, group).len();
             let mut state = self.0.state.lock().unwrap();
@@ -321,6 +401,22 @@ pub(crate) fn healthy(truth: &Value, group: &str) -> Vec<String> {
     let targets = found.filter_map(|one| one["targets"].as_array()).flatten();
     targets
         .filter(|target| target["state"] == "healthy")
+        .map(|target| format!("{}:{}", text(&target["id"]), target["port"]))
+        .collect()
+}
+
+/// The targets, as `id:port`, whose instance is terminated or about to be, and that nobody has
+/// deregistered.
+fn terminated_in_service(truth: &Value) -> Vec<String> {
+    let instances = truth["instances"].as_array().into_iter().flatten();
+    let ended: BTreeSet<&str> = instances
+        .filter(|instance| ["shutting-down", "terminated"].contains(&text(&instance["state"])))
+        .map(|instance| text(&instance["id"]))
+        .collect();
+    let groups = truth["targetGroups"].as_array().into_iter().flatten();
+    let targets = groups.filter_map(|one| one["targets"].as_array()).flatten();
+    targets
+        .filter(|target| target["drainingUntil"].is_null() && ended.contains(text(&target["id"])))
         .map(|target| format!("{}:{}", text(&target["id"]), target["port"]))
         .collect()
 }

@@ -332,23 +332,34 @@ impl World {
 
     /// Ends the world; every request that was sent must have been served.
     pub(crate) async fn end(mut self) -> Report {
+        let mut reports = self.end_load().await;
+        let status = self.status().await;
+        self.control.stop().await;
+        self.judged_at_rest().await;
+        self.judged(&status);
+        self.all_served(&reports, &status);
+        reports.swap_remove(0)
+    }
+
+    /// Ends the load a little later; what is in flight then is given its time.
+    pub(super) async fn end_load(&mut self) -> Vec<Report> {
         self.clock.sleep(Duration::from_secs(5)).await;
         let mut reports = Vec::new();
         for load in std::mem::take(&mut self.load) {
             reports.push(load.stop(PATIENCE).await);
         }
-        let status = self.status().await;
-        self.control.stop().await;
-        self.judged_at_rest().await;
-        self.judged(&status);
-        for report in &reports {
+        reports
+    }
+
+    /// Every request was served, and there were some.
+    pub(super) fn all_served(&self, reports: &[Report], status: &BlueGreenReleaseStatus) {
+        for report in reports {
             let totals = &report.totals;
             let bad = totals.failed + totals.unfinished + totals.not_sent;
             if bad > 0 || totals.served == 0 {
-                self.fail(&format!("{totals:?}"), &status);
+                self.fail(&format!("{totals:?}"), status);
             }
         }
-        reports.swap_remove(0)
     }
 }
 

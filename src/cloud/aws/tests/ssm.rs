@@ -32,6 +32,7 @@ fn stop(hosts: usize) -> SendCommand {
         document: "BlueGreen-StopUnit".to_owned(),
         parameters: BTreeMap::from([("unit".to_owned(), "shop@8080".to_owned())]),
         instances: (0..hosts).map(|n| format!("i-{n:03}")).collect(),
+        port: 8080,
         timeout: ApiDuration::from_secs(60),
     }
 }

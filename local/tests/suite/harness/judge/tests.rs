@@ -25,6 +25,7 @@ fn release() -> Release {
         generation: 1,
         spec,
         finalizer: true,
+        commands: std::collections::BTreeMap::new(),
         deleting: false,
         request: None,
     }
@@ -93,6 +94,7 @@ fn stopping(status: BlueGreenReleaseStatus) -> Decision {
         document: "BlueGreen-StopUnit".to_owned(),
         parameters: BTreeMap::new(),
         instances: vec!["i-1".to_owned()],
+        port: 8080,
         timeout: Duration::from_secs(120),
     };
     Decision {
@@ -181,4 +183,35 @@ fn a_process_that_is_left_over_at_rest_is_noticed() {
     rests(&[port("1.7.3", false)]);
     let violations = judge.violations().join("\n");
     assert!(violations.contains("S6"), "{violations}");
+}
+
+#[test]
+fn an_instance_that_is_terminated_while_it_is_registered_is_noticed() {
+    let truth = |state: &str, draining_until: Value| {
+        let target = json!({"id": "i-1", "port": 8080, "drainingUntil": draining_until});
+        json!({
+            "instances": [{"id": "i-1", "state": state}],
+            "targetGroups": [{"arn": GROUP, "targets": [target]}],
+        })
+    };
+    let in_service = terminated_in_service(&truth("shutting-down", Value::Null));
+    assert_eq!(in_service, ["i-1:8080"]);
+    for (state, draining_until) in [
+        ("running", Value::Null),
+        ("stopped", Value::Null),
+        ("terminated", json!("2027-01-15T08:00:00Z")),
+    ] {
+        let in_service = terminated_in_service(&truth(state, draining_until));
+        assert_eq!(in_service, [""; 0], "{state}");
+    }
+}
+
+#[test]
+fn of_a_controller_that_is_lied_to_no_proof_in_status_is_asked() {
+    let (judge, before) = (judge(), status("Forward", &json!({})));
+    judge.lied_to();
+    let decision = stopping(before.clone());
+    judge.decided(&release(), &before, &seen([]), &decision);
+    assert_eq!(judge.violations(), [""; 0]);
+    assert!(judge.may_stop("i-1", 8080), "status says nothing");
 }

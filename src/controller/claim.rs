@@ -1,18 +1,22 @@
-//! Puts the finalizer on and takes it off.
+//! Claims an object, and lets it go: the finalizer, and what is noted beside it.
 //!
 //! kube's own helper takes every success of the clean-up for its end, and a drain needs many
 //! passes. Here deletion is a plan like any other, and the finalizer is one of its effects.
+
+use std::collections::BTreeMap;
 
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{Error, traced_call};
-use crate::api::{BlueGreenRelease, FINALIZER};
+use crate::api::{
+    BlueGreenRelease, COMMANDS_ANNOTATION, FINALIZER, NotedCommands, RevisionCommands,
+};
 
-/// How a change of the finalizer ended.
+/// How a change of the metadata ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changed {
     /// It is done.
@@ -23,21 +27,34 @@ pub(super) enum Changed {
     Gone,
 }
 
-/// Puts our finalizer on, unless the object has changed since it was read or written.
-pub(super) async fn add(
+/// Puts our finalizer on and notes the commands, unless the object has changed since it was read
+/// or written.
+pub(super) async fn claim(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,
+    commands: &BTreeMap<u64, RevisionCommands>,
 ) -> Result<Changed, Error> {
     let mut names = object.finalizers().to_vec();
-    if names.iter().any(|name| name == FINALIZER) {
-        return Ok(Changed::Landed);
+    if !names.iter().any(|name| name == FINALIZER) {
+        names.push(FINALIZER.to_owned());
     }
-    names.push(FINALIZER.to_owned());
-    change(api, object, &names).await
+    let mut changes = vec![finalizers(&names)];
+    if !commands.is_empty() {
+        let noted = NotedCommands {
+            uid: uid(object)?.to_owned(),
+            revisions: commands.clone(),
+        };
+        let mut annotations = object.annotations().clone();
+        annotations.insert(COMMANDS_ANNOTATION.to_owned(), noted.text());
+        changes.push(json!({
+            "op": "add", "path": "/metadata/annotations", "value": annotations,
+        }));
+    }
+    change(api, object, changes).await
 }
 
 /// Takes our finalizer off, unless the object has changed since it was read or written.
-pub(super) async fn remove(
+pub(super) async fn let_go(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,
 ) -> Result<Changed, Error> {
@@ -50,37 +67,42 @@ pub(super) async fn remove(
     if names.len() == object.finalizers().len() {
         return Ok(Changed::Landed);
     }
-    change(api, object, &names).await
+    change(api, object, vec![finalizers(&names)]).await
+}
+
+fn finalizers(names: &[String]) -> Value {
+    json!({ "op": "add", "path": "/metadata/finalizers", "value": names })
+}
+
+fn uid(object: &BlueGreenRelease) -> Result<&str, Error> {
+    let uid = object.metadata.uid.as_deref();
+    uid.ok_or(Error::Incomplete("uid"))
 }
 
 async fn change(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,
-    names: &[String],
+    changes: Vec<Value>,
 ) -> Result<Changed, Error> {
-    let uid = object
-        .metadata
-        .uid
-        .as_deref()
-        .ok_or(Error::Incomplete("uid"))?;
     let version = object
         .metadata
         .resource_version
         .as_deref()
         .ok_or(Error::Incomplete("resourceVersion"))?;
-    let operations = serde_json::from_value(json!([
-        { "op": "test", "path": "/metadata/uid", "value": uid },
-        { "op": "test", "path": "/metadata/resourceVersion", "value": version },
-        { "op": "add", "path": "/metadata/finalizers", "value": names },
-    ]))
-    .expect("the three operations are a JSON patch");
+    let mut operations = vec![
+        json!({ "op": "test", "path": "/metadata/uid", "value": uid(object)? }),
+        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
+    ];
+    operations.extend(changes);
+    let operations =
+        serde_json::from_value(Value::Array(operations)).expect("these are a JSON patch");
     let patch = Patch::Json::<()>(operations);
     let params = PatchParams {
         field_manager: Some(super::report::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
     match traced_call(
-        "patching the finalizer",
+        "patching the metadata",
         api.patch(&object.name_any(), &params, &patch),
     )
     .await

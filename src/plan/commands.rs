@@ -1,0 +1,91 @@
+//! How a revision is started and stopped: what was noted of it in metadata, where whoever may write
+//! no more than status cannot change it.
+
+use std::collections::BTreeMap;
+
+use super::{pass::Pass, preflight::Problem, roles::Manner};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Direction, Hosts, Reason, Revision, RevisionCommands, is_a_version,
+};
+
+/// The commands of one revision are no longer than this, in bytes. Those of two are noted in an
+/// annotation, and the API server takes 256 KiB of annotations in all.
+const LONGEST: usize = 64 * 1024;
+
+/// How a revision is started and stopped: as it was noted when it was begun, or else as the spec
+/// says now. `None` where others create the instances.
+pub(super) fn of(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    revision: &Revision,
+) -> Option<RevisionCommands> {
+    let hosts = pass.spec().fleet.hosts.as_ref()?;
+    let noted = pass.release.commands.get(&revision.revision);
+    let said = || as_the_spec_says(hosts, version(pass, status, revision));
+    Some(noted.cloned().unwrap_or_else(said))
+}
+
+/// The version of a revision that is not noted. What comes in, and what was there before the first
+/// release, the spec says as well; of any other status must do, which is anybody's text, and it is
+/// filled into a command to a host.
+fn version(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    revision: &Revision,
+) -> Option<String> {
+    let course = status.course.as_ref();
+    let forward = course.is_some_and(|course| course.direction == Direction::Forward);
+    let green = status.green.as_ref().map(|green| green.revision);
+    let adopted = pass.spec().adopt.as_ref().map(|adopt| &adopt.version);
+    if forward && green == Some(revision.revision) {
+        Some(pass.spec().version.clone())
+    } else if let (0, Some(adopted)) = (revision.revision, adopted) {
+        Some(adopted.clone())
+    } else {
+        revision.version.clone().filter(|text| is_a_version(text))
+    }
+}
+
+fn as_the_spec_says(hosts: &Hosts, version: Option<String>) -> RevisionCommands {
+    RevisionCommands {
+        version,
+        start: hosts.start.clone(),
+        stop: hosts.stop.clone(),
+    }
+}
+
+/// Whether the revision that comes in is not noted yet.
+pub(super) fn unnoted(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    let green = status.green.as_ref();
+    let coming = green.filter(|_| status.course.is_some() && pass.spec().fleet.hosts.is_some());
+    coming.is_some_and(|green| !pass.release.commands.contains_key(&green.revision))
+}
+
+/// What is to be noted: how both revisions are started and stopped.
+pub(super) fn to_note(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> BTreeMap<u64, RevisionCommands> {
+    let revisions = [&status.blue, &status.green].into_iter().flatten();
+    revisions
+        .filter_map(|revision| Some((revision.revision, of(pass, status, revision)?)))
+        .collect()
+}
+
+/// Why the commands of the spec cannot be used.
+pub(super) fn unsuitable(hosts: &Hosts, manner: Manner) -> Option<Problem> {
+    let length = as_the_spec_says(hosts, None).length();
+    let message = if length > LONGEST {
+        format!(
+            "fleet.hosts.start and fleet.hosts.stop are {length} bytes long, and may be {LONGEST}; move the script into the document, and keep only its parameters here"
+        )
+    } else if manner == Manner::SideBySide && !hosts.stop.names_the_port() {
+        "fleet.hosts has two ports, and fleet.hosts.stop does not name {{port}}, so it could stop the wrong one of two processes; write {{port}} into the unit's name, or into a parameter".to_owned()
+    } else {
+        return None;
+    };
+    Some(Problem {
+        reason: Reason::CommandsUnsuitable,
+        message,
+    })
+}

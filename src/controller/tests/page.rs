@@ -232,11 +232,7 @@ fn what_is_alerted_on_is_exposed() {
 /// What the chart's rule alerts on and for how long it must last, without the labels by which it
 /// finds its own series.
 fn alerts() -> BTreeSet<(String, Option<String>)> {
-    let own_only = [
-        ("{ {{- $series -}} }", ""),
-        ("{ {{- $series -}} ", "{"),
-        ("{ {{- $series }},", "{"),
-    ];
+    let own_only = [("{ {{- $series -}} }", ""), ("{ {{- $series }},", "{")];
     let alerts = ALERTS.split("- alert: ").skip(1).map(|alert| {
         let (_, rest) = alert.split_once("expr: ").expect("an alert has an expr");
         let (rest, _) = rest.split_once("labels: ").expect("an alert has labels");

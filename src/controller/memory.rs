@@ -1,8 +1,9 @@
 //! What is remembered of each object between two passes, in the process only.
 //!
 //! Losing it costs a pass or a retry, and puts a stop off until this process has seen for itself
-//! that it does no harm; never correctness: whatever a decision must know after a restart is in
-//! status. That is also why none of it is written to status: a count that changes
+//! that it does no harm; never correctness, as long as status is the controller's own: whatever a
+//! decision must know after a restart is there. What it guards against a status that is not, and
+//! what of that is lost with it, is in ADR 7. None of it is written to status: a count that changes
 //! with each failure would make every write wake the next.
 
 use std::{

@@ -66,9 +66,12 @@ pub(super) async fn world<W: World>(
     let region = release.spec.aws.region.as_deref();
     let cloud = ctx.world.clouds().cloud(region);
     let mut needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
-    for command in ctx.memory.commands(&release.uid) {
-        if needs.commands.iter().all(|(known, _)| *known != command.0) {
-            needs.commands.push(command);
+    for (operation, sent_at) in ctx.memory.commands(&release.uid) {
+        let known = needs.commands.iter_mut().find(|(id, _)| *id == operation);
+        match known {
+            // It is looked for from then on, and status may say anything.
+            Some((_, since)) => *since = (*since).min(sent_at),
+            None => needs.commands.push((operation, sent_at)),
         }
     }
     let began_at = ctx.now();

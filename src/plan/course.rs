@@ -6,7 +6,7 @@
 
 use super::{
     CommandState, Invocation, Reading,
-    limits::BLIND,
+    limits::{BLIND, REVISION_MOST},
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight, Problem},
@@ -127,8 +127,11 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
             && target.color == Color::Blue
             && target.steps.terminated.is_none()
     });
-    // Status is anybody's text: after the highest number of all they begin anew.
-    status.revision = status.revision.checked_add(1).unwrap_or(1);
+    // Status is anybody's text. A number that was noted is never given again, whatever it says.
+    let last = Some(status.revision).filter(|last| *last <= REVISION_MOST);
+    let noted = pass.release.commands.keys().copied();
+    let noted = noted.filter(|noted| *noted <= REVISION_MOST).max();
+    status.revision = last.max(noted).unwrap_or(0) + 1;
     let green = Revision {
         revision: status.revision,
         version: Some(spec.version.clone()),
@@ -363,7 +366,7 @@ pub(super) fn trouble_on_the_way_back(
 
 /// The exit codes with which a document says that it did nothing: a command with a higher fence
 /// had been there, or another command was at work on the same unit for too long.
-const REFUSED: [i32; 2] = [30, 31];
+pub(super) const REFUSED: [i32; 2] = [30, 31];
 
 fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
     let retried_at = status.course.as_ref().and_then(|course| course.retried_at);

@@ -4,6 +4,7 @@ use super::{
     Decision, Needs, Observation, Release, Step, conditions, converge, course, drain, explain,
     invariants,
     pass::Pass,
+    planned::of_the_fleet,
     preflight::{self, Preflight},
     promotion, record, requests,
     roles::doomed,
@@ -122,6 +123,7 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
             .targets
             .iter()
             .filter(|target| target.steps.terminated.is_none())
+            .filter(|target| of_the_fleet(spec, target))
     };
     let mut commands: Vec<(String, Time)> = living()
         .filter_map(|target| target.process.as_ref())

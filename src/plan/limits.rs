@@ -14,7 +14,13 @@ pub const WITNESSED_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How far ahead of a clock a fence can be: two clocks of leaders may differ, and each effect of
 /// the same millisecond counts one more.
-pub const FENCE_AHEAD_MOST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const FENCE_AHEAD_MOST: Duration = Duration::from_secs(60 * 60);
+
+/// No release comes to more revisions. The documents take a number of ten digits.
+pub const REVISION_MOST: u64 = 999_999_999;
+
+/// How long after it was sent a command may not be listed yet.
+pub const LISTED_LATEST: Duration = Duration::from_secs(30);
 
 /// The longest end of an operation id, after the object's UID: the revision, the longest kind of
 /// step, the fence, and what divides them.

@@ -120,7 +120,7 @@ pub(super) fn keeper<'a>(
 }
 
 /// Whether a record is about a port that the fleet has. The spec cannot change its ports, so any
-/// other record was written by somebody else: nothing of it says what a stop would end.
+/// other record was written by somebody else: nothing is started, registered or stopped for it.
 pub(super) fn of_the_fleet(spec: &BlueGreenReleaseSpec, target: &TargetStatus) -> bool {
     match (&spec.fleet.hosts, &spec.fleet.existing) {
         (Some(hosts), _) => hosts.ports.contains(&target.port),

@@ -5,7 +5,7 @@ use super::{
     commands, converge, course, drain,
     limits::TARGETS_MOST,
     pass::Pass,
-    planned::{arrived, keeper, of_the_fleet, planned},
+    planned::{arrived, keeper, planned},
     record::EXIT_KILLED,
     roles::{Manner, Role, living},
     world::{World, id_of},
@@ -275,8 +275,7 @@ pub(super) fn on_the_way(
     None
 }
 
-/// Why something that leaves cannot be stopped: there is no such port, or its instance serves with
-/// another one.
+/// Why something that leaves cannot be stopped: its instance serves with another port.
 fn in_the_way(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -284,11 +283,6 @@ fn in_the_way(
 ) -> Option<String> {
     living(status, Role::Leave).find_map(|target| {
         let here = id_of(target);
-        if !of_the_fleet(pass.spec(), target) {
-            return Some(format!(
-                "status has a record of {here}, and the fleet has no such port, so nothing is done about it; take it out of status"
-            ));
-        }
         let drained = target.steps.drained.is_some() || target.steps.unproven.is_some();
         let other = converge::still_registered(pass, world, target)
             .filter(|other| drained && *other != here)?;

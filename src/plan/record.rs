@@ -4,6 +4,7 @@ use super::{
     CommandState, Health, InstanceState, Invocation, Reading, StopReport, drain,
     limits::{FENCE, LOOK_SHORTEST},
     pass::Pass,
+    planned::of_the_fleet,
     roles::{Role, role},
     timings,
     world::{World, id_of},
@@ -15,6 +16,9 @@ use bluegreen_api::{
 
 /// Writes down what this pass saw.
 pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
+    // Nobody but a liar writes of a port that the fleet does not have.
+    let ours = |target: &TargetStatus| of_the_fleet(pass.spec(), target);
+    status.targets.retain(ours);
     if status.revision == 0 && status.blue.is_none() && status.green.is_none() {
         // A record belongs to a revision, and there is none.
         status.targets.clear();
@@ -154,7 +158,7 @@ fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
     });
     if pass.now >= progress.last + spacing(pass.spec()) {
         progress.last = pass.now;
-        progress.consecutive = (progress.consecutive + 1).min(gate.consecutive);
+        progress.consecutive = progress.consecutive.saturating_add(1).min(gate.consecutive);
     }
     if progress.consecutive >= gate.consecutive && pass.now >= progress.since + gate.stable_for {
         target.steps.healthy = Some(Healthy {

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 
 use super::{
     CommandState, Group, Invocation, Observation, Reading, Step, TargetId,
+    course::REFUSED,
     drain::settle,
-    limits::{DRAIN_MARGIN, FENCE, WITNESSED_LONGEST},
+    limits::{DRAIN_MARGIN, FENCE, LISTED_LATEST, WITNESSED_LONGEST},
+    record::EXIT_KILLED,
 };
 use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, StepKind, Time};
 
@@ -22,10 +24,11 @@ pub struct Witness {
     since: Option<Time>,
     /// The targets of the fleet that a group has listed since then.
     targets: BTreeMap<TargetId, Sighting>,
-    /// The last stop that it has sent to a target, while it knows no end of it.
-    stops: BTreeMap<TargetId, SentStop>,
-    /// What it has lately deregistered, from which group of the spec: a reading may not show it yet.
-    deregistered: BTreeMap<(usize, TargetId), Time>,
+    /// The stops that it has sent to a target, while it knows no end of them.
+    stops: BTreeMap<TargetId, Vec<SentStop>>,
+    /// What it has lately registered or deregistered, in which group of the spec: a reading may not
+    /// show it yet.
+    touched: BTreeMap<(usize, TargetId), Time>,
 }
 
 /// A stop that may be on its way.
@@ -78,9 +81,15 @@ impl Witness {
 
     /// Takes a look. One that failed in part tells nothing.
     pub fn look(&mut self, spec: &BlueGreenReleaseSpec, observation: &Observation, now: Time) {
-        self.stops
-            .retain(|target, stop| !stop.has_ended(target, observation, now));
-        self.deregistered.retain(|_, at| now < *at + FENCE);
+        self.stops.retain(|target, stops| {
+            stops.retain(|stop| !stop.is_over(target, observation, now));
+            !stops.is_empty()
+                && !stops
+                    .iter()
+                    .any(|stop| stop.has_stopped(target, observation))
+        });
+        // A call takes an operation timeout at the most, and a reading is no older than that.
+        self.touched.retain(|_, at| now < *at + FENCE + FENCE);
         let Some(groups) = groups(observation) else {
             return;
         };
@@ -110,26 +119,27 @@ impl Witness {
                 for target in command.targets() {
                     let operation = Some(command.operation.clone());
                     let stop = SentStop { operation, at: now };
-                    self.stops.insert(target, stop);
+                    self.stops.entry(target).or_default().push(stop);
                 }
             }
             Step::Terminate { instances } => {
                 let ending = self.targets.keys().filter(|id| instances.contains(&id.id));
-                let operation = None;
-                let stop = SentStop { operation, at: now };
-                let ending = ending.map(|id| (id.clone(), stop.clone()));
-                self.stops.extend(ending.collect::<Vec<_>>());
+                for target in ending.cloned() {
+                    let operation = None;
+                    let stop = SentStop { operation, at: now };
+                    self.stops.entry(target).or_default().push(stop);
+                }
             }
             Step::Register { group, targets } => {
                 for target in targets {
-                    self.deregistered.remove(&(*group, target.clone()));
+                    self.touched.insert((*group, target.clone()), now);
                     let sighting = self.targets.entry(target.clone()).or_default();
                     sighting.comes_back(now);
                 }
             }
             Step::Deregister { group, targets } => {
                 let lately = targets.iter().map(|target| ((*group, target.clone()), now));
-                self.deregistered.extend(lately);
+                self.touched.extend(lately);
             }
             Step::Send(_) | Step::Claim { .. } | Step::RemoveFinalizer => {}
         }
@@ -138,13 +148,13 @@ impl Witness {
     /// The stops whose end it wants to know: operation id, and when it was sent.
     pub fn commands(&self) -> impl Iterator<Item = (String, Time)> {
         let operation = |stop: &SentStop| Some((stop.operation.clone()?, stop.at));
-        self.stops.values().filter_map(operation)
+        self.stops.values().flatten().filter_map(operation)
     }
 
-    /// Whether this process has deregistered a target from a group so lately that a reading may not
-    /// show it.
-    pub(super) fn has_deregistered(&self, group: usize, target: &TargetId) -> bool {
-        self.deregistered.contains_key(&(group, target.clone()))
+    /// Whether this process has registered a target in a group, or deregistered it, so lately that a
+    /// reading may not show it.
+    pub(super) fn has_touched(&self, group: usize, target: &TargetId) -> bool {
+        self.touched.contains_key(&(group, target.clone()))
     }
 
     /// Whether a stop of this process may be on its way to a target.
@@ -299,20 +309,18 @@ impl Witness {
 
     /// Gives the operations that it knows other ids. For the model, which numbers them anew.
     pub fn each_operation(&mut self, f: &mut impl FnMut(&mut String)) {
-        self.stops
-            .values_mut()
-            .filter_map(|stop| stop.operation.as_mut())
-            .for_each(f);
+        let stops = self.stops.values_mut().flatten();
+        stops.filter_map(|stop| stop.operation.as_mut()).for_each(f);
     }
 
     /// Lets all that was seen be as old as a function makes it. For the model, in which time stands
     /// still.
     pub fn each_time(&mut self, f: &mut impl FnMut(&mut Time)) {
         self.since.as_mut().map(&mut *f);
-        for stop in self.stops.values_mut() {
+        for stop in self.stops.values_mut().flatten() {
             f(&mut stop.at);
         }
-        self.deregistered.values_mut().for_each(&mut *f);
+        self.touched.values_mut().for_each(&mut *f);
         for sighting in self.targets.values_mut() {
             for since in sighting.withdrawn.values_mut().flatten() {
                 f(since);
@@ -326,24 +334,38 @@ impl Witness {
 }
 
 impl SentStop {
-    /// Whether it has had its effect, or will never have one.
-    fn has_ended(&self, target: &TargetId, observation: &Observation, now: Time) -> bool {
+    /// Whether it will have no effect any more. One that failed may have told the process to stop
+    /// before it did, so it is not over until another one has stopped it.
+    fn is_over(&self, target: &TargetId, observation: &Observation, now: Time) -> bool {
         if now >= self.at + WITNESSED_LONGEST {
             return true;
         }
-        let operation = self.operation.as_ref();
-        match operation.and_then(|id| observation.commands.get(id)) {
-            Some(Reading::Known(CommandState::Absent)) => now >= self.at + FENCE,
-            Some(Reading::Known(CommandState::Sent(sent))) => match sent.get(&target.id) {
-                Some(Invocation::Running) | None => false,
-                Some(
-                    Invocation::Succeeded { .. }
-                    | Invocation::Failed { .. }
-                    | Invocation::NotDelivered { .. },
-                ) => true,
+        match self.state(observation) {
+            Some(CommandState::Absent) => now >= self.at + FENCE + LISTED_LATEST,
+            Some(CommandState::Sent(sent)) => match sent.get(&target.id) {
+                Some(Invocation::NotDelivered { .. }) => true,
+                Some(Invocation::Failed { code, .. }) => REFUSED.contains(code),
+                Some(Invocation::Running | Invocation::Succeeded { .. }) | None => false,
             },
-            Some(Reading::Unknown(_)) | None => false,
+            None => false,
         }
+    }
+
+    /// Whether it has ended the process, and with that every other stop of it.
+    fn has_stopped(&self, target: &TargetId, observation: &Observation) -> bool {
+        match self.state(observation) {
+            Some(CommandState::Sent(sent)) => match sent.get(&target.id) {
+                Some(Invocation::Succeeded { .. }) => true,
+                Some(Invocation::Failed { code, .. }) => *code == EXIT_KILLED,
+                Some(Invocation::Running | Invocation::NotDelivered { .. }) | None => false,
+            },
+            Some(CommandState::Absent) | None => false,
+        }
+    }
+
+    fn state<'a>(&self, observation: &'a Observation) -> Option<&'a CommandState> {
+        let reading = observation.commands.get(self.operation.as_ref()?);
+        reading.and_then(Reading::known)
     }
 }
 

@@ -342,9 +342,8 @@ impl World {
                         id: id.clone(),
                         port,
                     };
-                    // On a port that nothing has, the document finds nothing.
                     let Some(slot) = self.slot_of(&target) else {
-                        continue;
+                        return Some(format!("a command is sent to {target}: no such port"));
                     };
                     let number = command.parameters.get("version");
                     self.commands.push(Sent {
@@ -396,7 +395,9 @@ impl World {
     }
 
     fn register(&mut self, group: usize, target: &TargetId) -> Harm {
-        let slot = self.slot_of(target)?;
+        let Some(slot) = self.slot_of(target) else {
+            return Some(format!("{target} is registered: no such port"));
+        };
         let reg = &mut self.slots[slot].regs[group];
         if !reg.registered() {
             *reg = Reg::Initial;

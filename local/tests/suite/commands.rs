@@ -1,10 +1,10 @@
 //! How revisions are started and stopped, where the spec has begun to say it in another way, and
 //! where status says something of its own.
 
-use bluegreen::api::{COMMANDS_ANNOTATION, NotedCommands, Phase};
+use bluegreen::api::{BlueGreenReleaseStatus, COMMANDS_ANNOTATION, NotedCommands, Phase};
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -84,9 +84,8 @@ async fn without_what_was_noted_the_spec_counts() {
 
     let next = otherwise(manifest).with("version", json!(THIRD));
     world.apply(&next).await;
-    let draining = |status: &bluegreen::api::BlueGreenReleaseStatus| {
-        status.phase == Phase::Draining && status.revision == 2
-    };
+    let draining =
+        |status: &BlueGreenReleaseStatus| status.phase == Phase::Draining && status.revision == 2;
     world.until("it drains", 300, draining).await;
     for text in [Value::Null, json!("{ not json")] {
         let annotations = json!({ COMMANDS_ANNOTATION: text });
@@ -98,5 +97,31 @@ async fn without_what_was_noted_the_spec_counts() {
     let second = longest(&world).split_off(first);
     assert!(!second.is_empty());
     assert!(second.iter().all(|one| one == LONGEST), "{second:?}");
+    world.end().await;
+}
+
+/// Whoever empties the status loses what the controller knows, and gets no commands of an earlier
+/// revision for that.
+#[tokio::test(start_paused = true)]
+async fn a_number_that_was_noted_is_not_given_again() {
+    let scene = Scene::side_by_side().short();
+    let manifest = Manifest::of(&scene);
+    let world = World::new(scene, 952).await;
+    world.start();
+    world.apply(&manifest).await;
+    world.until_released(900).await;
+    world.control.stop().await;
+    let mut release = world.release().await.unwrap();
+    release.status = Some(BlueGreenReleaseStatus::default());
+    release.metadata.managed_fields = None;
+    let params = PostParams::default();
+    let written = world.releases.replace_status(NAME, &params, &release);
+    written.await.unwrap();
+    world.apply(&manifest.with("version", json!(THIRD))).await;
+    world.start();
+    let status = world.until_released(900).await;
+    assert_eq!(status.revision, 2);
+    let running = world.apps.running();
+    assert!(running.iter().all(|one| one.2 == THIRD), "{running:?}");
     world.end().await;
 }

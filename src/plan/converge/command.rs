@@ -139,12 +139,11 @@ pub(super) fn fence_of(operation: &str) -> &str {
 
 /// Whether a planner can have written a fence.
 fn plausible(pass: &Pass<'_>, fence: &str) -> bool {
-    fence
-        .parse()
-        .is_ok_and(|fence: u64| fence <= fence_most(pass.now))
+    let number = fence.parse::<u64>();
+    number.is_ok_and(|number| number <= fence_most(pass.now)) && !fence.starts_with('0')
 }
 
-/// No fence is higher: it begins with the time in milliseconds, and no clock is a year ahead. A
+/// No fence is higher: it begins with the time in milliseconds, and no clock is an hour ahead. A
 /// host that has seen a higher one would refuse every command that is to come.
 pub(super) fn fence_most(now: Time) -> u64 {
     let time = u64::try_from(now.as_millis()).unwrap_or(0);

@@ -66,20 +66,24 @@ pub(super) fn deregister(
     None
 }
 
-/// Whether a group that has healthy targets would be left without one. What was in service when
+/// Whether a group would be left without a target that serves. What was in service when
 /// a withdrawal began need not be so any more when its turn comes in the next group.
-/// One that this process has just deregistered there is none, whatever an older reading says.
+/// One that this process has just registered or deregistered there is none, whatever an older
+/// reading says.
 fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[TargetId]) -> bool {
     let witness = &pass.observation.witness;
-    let mut healthy = group
-        .targets
-        .iter()
-        .filter(|(_, health)| **health == Health::Healthy)
-        .peekable();
-    healthy.peek().is_some()
-        && healthy
-            .filter(|(target, _)| !witness.has_deregistered(index, target))
-            .all(|(target, _)| targets.contains(target))
+    let listed = group.targets.iter();
+    let healthy = |health: &Health| *health == Health::Healthy;
+    let serving = listed.clone().filter(|(_, health)| healthy(health));
+    if serving.clone().next().is_none() {
+        // The load balancer sends to all then: one at least is left to it.
+        let mut others = listed.map(|(target, _)| target);
+        return others.all(|id| !group.registered(id) || targets.contains(id));
+    }
+    serving
+        .map(|(target, _)| target)
+        .filter(|target| !witness.has_touched(index, target))
+        .all(|target| targets.contains(target))
 }
 
 /// Whether a group was not asked yet to deregister a target, or did not show it in time.

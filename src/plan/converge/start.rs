@@ -7,7 +7,7 @@ use super::{
     target_mut,
 };
 use crate::{
-    SendCommand, Step, TargetId, commands,
+    Health, SendCommand, Step, TargetId, commands,
     pass::Pass,
     planned::{keeper, planned},
     roles::{Role, kept_revision, living},
@@ -28,6 +28,7 @@ pub(super) fn start(
         .into_iter()
         .filter(|id| world.running().any(|instance| instance.id == id.id))
         .filter(|id| port_is_free(status, id))
+        .filter(|id| !serves(world, id))
         .filter(|id| {
             // Somebody else's is still there: it was never adopted. One that drains is ours.
             keeper(status, id).is_some() || !world.groups.iter().any(|g| g.registered(id))
@@ -72,6 +73,13 @@ pub(super) fn start(
         port: first.port,
         timeout: pass.spec().rollout.step_deadline,
     }))
+}
+
+/// Whether something on a port is in service. A start there would be refused by our documents, and
+/// nobody knows what one of the user's own would do.
+fn serves(world: &World<'_>, id: &TargetId) -> bool {
+    let mut groups = world.groups.iter();
+    groups.any(|group| group.listed(id) == Some(Health::Healthy))
 }
 
 /// Whether nothing else of this release lives on a host's port.

@@ -12,7 +12,7 @@ use crate::{
     SendCommand, Step, TargetId, commands,
     limits::FENCE,
     pass::Pass,
-    planned::{arrived, keeper, manner, of_the_fleet, planned},
+    planned::{arrived, keeper, manner, planned},
     promotion,
     roles::{Manner, Role, doomed, living, revision_of},
     world::{World, id_of},
@@ -185,7 +185,7 @@ pub(crate) fn stoppable_at(
         Some(ExistingTermination::Instances) => target.color == Color::Green,
         None => false,
     };
-    if theirs || starting(pass, target) || !of_the_fleet(pass.spec(), target) {
+    if theirs || starting(pass, target) {
         return None;
     }
     // One that somebody registered again since its stop was intended needs a proof again.

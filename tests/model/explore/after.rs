@@ -10,7 +10,7 @@ use super::{
     super::{
         how::{Ask, Fault, How},
         interned::Id,
-        laws,
+        laws, noise,
         scenario::Budget,
         world::{Event, Harm, NOW},
     },
@@ -54,8 +54,7 @@ pub(super) struct Passed {
 /// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
 /// start a version beside another, and the load balancer does not send to what does not answer.
 fn what_counts(meta: Meta, harm: Harm) -> Harm {
-    let counts = ["is stopped", "leaves no healthy target"];
-    harm.filter(|harm| !meta.lied || counts.iter().any(|what| harm.contains(what)))
+    harm.filter(|harm| !meta.lied || noise::never(harm))
 }
 
 /// What a step makes of the object's metadata.

@@ -48,6 +48,8 @@ pub(crate) enum Lie {
     Foreign,
     /// They are of the other color, in service, and long so.
     Other,
+    /// They are on their way back into service, and nobody has ever meant to stop them.
+    Spared,
     /// The release goes the other way.
     Turned,
     /// No effect can have a higher number than the last one had, and what was last sent to the
@@ -62,7 +64,7 @@ pub(crate) enum Lie {
 impl Lie {
     /// All of them. Those with which a release seems to end come last, so that there is one to lie
     /// about when they are told one after the other.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Drained,
         Self::Unproven,
         Self::Withdrawn,
@@ -71,6 +73,7 @@ impl Lie {
         Self::Ghost,
         Self::Foreign,
         Self::Other,
+        Self::Spared,
         Self::Turned,
         Self::Fence,
         Self::Terminated,
@@ -134,8 +137,18 @@ impl World {
         let calls = story::calls(&self.cloud);
         let changes = calls.iter().filter(|call| story::changes(call));
         let sent = changes.map(|call| format!("{} {}", call.action, call.parameters));
-        sent.filter(|sent| sent.contains(STRANGER) || sent.contains(OPERATION))
-            .collect()
+        let ghost = [
+            format!("@{GHOST_PORT}."),
+            format!("\"Port\":{GHOST_PORT}"),
+            format!("\"Port\":\"{GHOST_PORT}\""),
+        ];
+        let told = |sent: &String, word: &str| sent.contains(word);
+        sent.filter(|sent| {
+            told(sent, STRANGER)
+                || told(sent, OPERATION)
+                || ghost.iter().any(|word| told(sent, word))
+        })
+        .collect()
     }
 }
 
@@ -192,6 +205,7 @@ impl Liar {
                 self.invent(status, STRANGER, port);
             }
             Lie::Other => of_each(status, about, |status, index| self.other(status, index)),
+            Lie::Spared => of_each(status, about, spare),
             Lie::Turned => turn(status),
             Lie::Fence => {
                 of_each(status, about, |status, index| {
@@ -396,6 +410,21 @@ fn recorded(status: &BlueGreenReleaseStatus, revision: u64, id: &str, port: u16)
     let key = (revision, id, port);
     let mut targets = status.targets.iter();
     targets.any(|target| (target.revision, target.id.as_str(), target.port) == key)
+}
+
+/// Says that a target is kept, and forgets whatever was meant to be done with it.
+fn spare(status: &mut BlueGreenReleaseStatus, index: usize) {
+    let target = &mut status.targets[index];
+    target.process = None;
+    target.drain.clear();
+    target.registrations.clear();
+    target.steps = Steps::default();
+    if let Some(course) = &mut status.course {
+        course.direction = match target.color {
+            Color::Blue => Direction::Back,
+            Color::Green => Direction::Forward,
+        };
+    }
 }
 
 /// Lets the release go the other way.

@@ -102,7 +102,8 @@ fn on_its_way(
     let waits = waits::waits(pass, world, status);
     let awaited = promotion::awaited(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);
-    (step, look_at)
+    let withheld = converge::withheld_until(pass, world, status).filter(|_| step.is_none());
+    (step, withheld.map_or(look_at, |at| at.min(look_at)))
 }
 
 fn at_rest(

@@ -4,7 +4,7 @@
 
 use super::{
     Failure, FailureKind, Release,
-    limits::{LOOK_IDLE, LOOK_STALLED, LOOK_UNKNOWN},
+    limits::{LOOK_IDLE, LOOK_LONGEST, LOOK_STALLED, LOOK_UNKNOWN},
     pass::Pass,
     planned::arrived,
     preflight::{self, Preflight, Problem},
@@ -295,6 +295,8 @@ fn look_at(
         .map(|wait| wait.look)
         .chain(super::converge::backing_off(pass))
         .chain(step_deadline.filter(|at| *at > pass.now))
+        // It is on its way, and nothing says what it waits for: it depends on what AWS shows.
+        .chain(waits.is_empty().then(|| pass.now + LOOK_LONGEST))
         .min()
         .unwrap_or(pass.now + LOOK_UNKNOWN);
     look.max(pass.now + Duration::from_millis(1))

@@ -17,6 +17,10 @@ use super::{
 };
 use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, StepKind, Time};
 
+/// How long after it began an effect may not be shown: a call takes an operation timeout at the most,
+/// and a reading is no older than that.
+const SHOWN_LATEST: Duration = FENCE.times(2);
+
 /// What one process has seen of the targets of a release, look by look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Witness {
@@ -26,9 +30,8 @@ pub struct Witness {
     targets: BTreeMap<TargetId, Sighting>,
     /// The stops that it has sent to a target, while it knows no end of them.
     stops: BTreeMap<TargetId, Vec<SentStop>>,
-    /// What it has lately registered or deregistered, in which group of the spec: a reading may not
-    /// show it yet.
-    touched: BTreeMap<(usize, TargetId), Time>,
+    /// What it has lately deregistered, from which group of the spec: a reading may not show it yet.
+    deregistered: BTreeMap<(usize, TargetId), Time>,
 }
 
 /// A stop that may be on its way.
@@ -88,8 +91,7 @@ impl Witness {
                     .iter()
                     .any(|stop| stop.has_stopped(target, observation))
         });
-        // A call takes an operation timeout at the most, and a reading is no older than that.
-        self.touched.retain(|_, at| now < *at + FENCE + FENCE);
+        self.deregistered.retain(|_, at| now < *at + SHOWN_LATEST);
         let Some(groups) = groups(observation) else {
             return;
         };
@@ -130,16 +132,15 @@ impl Witness {
                     self.stops.entry(target).or_default().push(stop);
                 }
             }
-            Step::Register { group, targets } => {
+            Step::Register { group: _, targets } => {
                 for target in targets {
-                    self.touched.insert((*group, target.clone()), now);
                     let sighting = self.targets.entry(target.clone()).or_default();
                     sighting.comes_back(now);
                 }
             }
             Step::Deregister { group, targets } => {
                 let lately = targets.iter().map(|target| ((*group, target.clone()), now));
-                self.touched.extend(lately);
+                self.deregistered.extend(lately);
             }
             Step::Send(_) | Step::Claim { .. } | Step::RemoveFinalizer => {}
         }
@@ -151,10 +152,16 @@ impl Witness {
         self.stops.values().flatten().filter_map(operation)
     }
 
-    /// Whether this process has registered a target in a group, or deregistered it, so lately that a
-    /// reading may not show it.
-    pub(super) fn has_touched(&self, group: usize, target: &TargetId) -> bool {
-        self.touched.contains_key(&(group, target.clone()))
+    /// Whether this process has deregistered a target from a group so lately that a reading may not
+    /// show it. That it was registered again since changes nothing: the reading may be of before.
+    pub(super) fn has_deregistered(&self, group: usize, target: &TargetId) -> bool {
+        self.deregistered.contains_key(&(group, target.clone()))
+    }
+
+    /// When the first of those is certain to be shown.
+    pub(super) fn shown_at(&self) -> Option<Time> {
+        let first = self.deregistered.values().min();
+        first.map(|at| *at + SHOWN_LATEST)
     }
 
     /// Whether a stop of this process may be on its way to a target.
@@ -320,7 +327,7 @@ impl Witness {
         for stop in self.stops.values_mut().flatten() {
             f(&mut stop.at);
         }
-        self.touched.values_mut().for_each(&mut *f);
+        self.deregistered.values_mut().for_each(&mut *f);
         for sighting in self.targets.values_mut() {
             for since in sighting.withdrawn.values_mut().flatten() {
                 f(since);

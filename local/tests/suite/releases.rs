@@ -91,6 +91,19 @@ async fn in_place() {
     new_serves(world).await;
 }
 
+/// A host that is back within seconds makes the next one's turn come at once.
+#[tokio::test(start_paused = true)]
+async fn in_place_with_a_health_gate_of_one_reading() {
+    let scene = Scene::in_place().short();
+    let gate = json!({"consecutive": 1, "stableFor": "0s"});
+    let manifest = Manifest::of(&scene).with("health", gate);
+    let world = World::new(scene, 7).await;
+    world.start();
+    world.apply(&manifest).await;
+    world.until_released(240).await;
+    new_serves(world).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn side_by_side() {
     let scene = Scene::side_by_side();

@@ -15,7 +15,7 @@ use crate::{
     roles::{Manner, Role, doomed, living, role},
     world::{World, id_of},
 };
-use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus};
+use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus, Time};
 
 /// Withdraws what leaves, as far as enough others are in service.
 pub(super) fn deregister(
@@ -25,12 +25,7 @@ pub(super) fn deregister(
 ) -> Option<Step> {
     let chosen = withdrawing(pass, world, status);
     for (index, group) in world.groups.iter().enumerate() {
-        let targets: Vec<TargetId> = chosen
-            .iter()
-            .filter(|target| deregister_is_due(pass, target, &group.name))
-            .map(id_of)
-            .filter(|id| group.listed(id) != Some(Health::Draining))
-            .collect();
+        let targets = due(pass, &chosen, group);
         if targets.is_empty() || takes_the_last(pass, index, group, &targets) {
             continue;
         }
@@ -66,10 +61,36 @@ pub(super) fn deregister(
     None
 }
 
+/// When what is withheld may be withdrawn after all, where it is withheld because a reading may be
+/// older than what this process has done.
+pub(crate) fn withheld_until(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Time> {
+    let chosen = withdrawing(pass, world, status);
+    let mut groups = world.groups.iter().enumerate();
+    let withheld = groups.any(|(index, group)| {
+        let targets = due(pass, &chosen, group);
+        !targets.is_empty() && takes_the_last(pass, index, group, &targets)
+    });
+    let shown_at = pass.observation.witness.shown_at();
+    shown_at.filter(|_| withheld)
+}
+
+/// Those that a group has to be asked to deregister now.
+fn due(pass: &Pass<'_>, chosen: &[TargetStatus], group: &Group) -> Vec<TargetId> {
+    chosen
+        .iter()
+        .filter(|target| deregister_is_due(pass, target, &group.name))
+        .map(id_of)
+        .filter(|id| group.listed(id) != Some(Health::Draining))
+        .collect()
+}
+
 /// Whether a group would be left without a target that serves. What was in service when
 /// a withdrawal began need not be so any more when its turn comes in the next group.
-/// One that this process has just registered or deregistered there is none, whatever an older
-/// reading says.
+/// One that this process has just deregistered there is none, whatever an older reading says.
 fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[TargetId]) -> bool {
     let witness = &pass.observation.witness;
     let listed = group.targets.iter();
@@ -82,7 +103,7 @@ fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[Targe
     }
     serving
         .map(|(target, _)| target)
-        .filter(|target| !witness.has_touched(index, target))
+        .filter(|target| !witness.has_deregistered(index, target))
         .all(|target| targets.contains(target))
 }
 

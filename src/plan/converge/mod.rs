@@ -11,6 +11,7 @@ mod start;
 mod stop;
 
 pub(super) use command::starting;
+pub(super) use deregister::withheld_until;
 pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at, vouched_from};
 
 use super::{Step, TargetId, commands, limits::BACKOFF_LONGEST, pass::Pass, world::World};

@@ -110,9 +110,25 @@ async fn change(
         Ok(_) => Ok(Changed::Landed),
         Err(error) => match error.status() {
             Some(status) if status.is_not_found() => Ok(Changed::Gone),
-            // A test that fails is 422 on a real API server; a race with another write is 409.
-            Some(status) if status.is_conflict() || status.is_invalid() => Ok(Changed::StartOver),
+            // A race with another write.
+            Some(status) if status.is_conflict() => Ok(Changed::StartOver),
+            // A test that failed, and then the object is another by now; or an admission policy or
+            // the definition, which will have none of the change however often it is tried.
+            Some(status) if status.is_invalid() => match current_version(api, object).await? {
+                Some(current) if current == version => Err(error),
+                Some(_) => Ok(Changed::StartOver),
+                None => Ok(Changed::Gone),
+            },
             Some(_) | None => Err(error),
         },
     }
+}
+
+async fn current_version(
+    api: &Api<BlueGreenRelease>,
+    object: &BlueGreenRelease,
+) -> Result<Option<String>, Error> {
+    let name = object.name_any();
+    let read = traced_call("reading the release", api.get_metadata_opt(&name)).await?;
+    Ok(read.and_then(|found| found.metadata.resource_version))
 }

@@ -51,6 +51,14 @@ impl Error {
             Self::NoAnswer { .. } | Self::Incomplete(_) | Self::Panicked => None,
         }
     }
+
+    /// What the API server said if it understood what was asked and will not have it: no
+    /// permission, an admission policy, a definition that the object does not fit. The same is
+    /// refused again until somebody changes something, so it is for a person to know.
+    pub(super) fn refusal(&self) -> Option<&Status> {
+        self.status()
+            .filter(|status| matches!(status.code, 400 | 403 | 413 | 422))
+    }
 }
 
 /// What a person should read: the server's own words where there are any. kube would print the

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 
+use super::error::Error;
 use crate::api::{
     BlueGreenReleaseStatus, HistoryEntry, LastRequest, Outcome, Phase, Reason, RequestOutcome,
     StopHow, TargetStatus,
@@ -59,6 +60,18 @@ pub(super) fn not_understood(generation: i64, error: &impl Display) -> Notice {
         format!("Generation{generation}"),
         format!("the release is left alone until it is corrected: {error}"),
     )
+}
+
+/// A change or a reading that the API server refuses. There is no status to say it in: that may be
+/// just what was refused.
+pub(super) fn refused(error: &Error) -> Option<Notice> {
+    let code = error.refusal()?.code;
+    Some(notice(
+        Severity::Warning,
+        "Refused",
+        format!("Code{code}"),
+        format!("Kubernetes does not let the release go on, which is tried again: {error}"),
+    ))
 }
 
 /// What became of a request by a person. The request is the action, so that the next one is not

@@ -58,6 +58,14 @@ impl Notebook {
     }
 }
 
+#[cfg(test)]
+impl Entries {
+    /// The next notice, if one was left.
+    pub(super) fn next_now(&mut self) -> Option<Notice> {
+        self.0.try_recv().ok().map(|entry| entry.notice)
+    }
+}
+
 /// Publishes what is left in the notebook until all ends of it are gone.
 pub(super) async fn publish(recorder: Recorder, mut entries: Entries, metrics: Arc<Metrics>) {
     while let Some(Entry { about, notice }) = entries.0.recv().await {

@@ -10,6 +10,7 @@ use super::{
     CloudProvider, Ctx, Outcome, World,
     cached::Cached,
     error::Error,
+    events,
     execute::{Executed, execute},
     memory::Face,
     observe::{self, Seen},
@@ -197,5 +198,7 @@ pub(super) fn error_policy<W: World>(
     // The pass is over, and its trace has the error.
     let span = error_span!(target: LOG_ONLY, "pass", release = name(&cached));
     span.in_scope(|| warn!(%error, ?wait, "a pass failed and is tried again"));
+    ctx.notebook
+        .note(&*cached, events::refused(error).into_iter().collect());
     Action::requeue(wait)
 }

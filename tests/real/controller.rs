@@ -78,7 +78,7 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
     suite
         .case(
             Side::Real,
-            "a release that does not parse stops no other",
+            "a release that does not parse, or fit, stops no other",
             beside,
         )
         .await;
@@ -275,16 +275,19 @@ async fn cut(real: &Real, cluster: &Cluster) {
     ended_well(field, &mut controller).await;
 }
 
-/// An object that this version does not understand: made while the definition was another one.
+/// An object that this version does not understand, and one whose every change the server refuses:
+/// made while the definition was another one.
 async fn broken_beside(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "beside", 7, 0).await;
-    field.break_one(cluster).await;
+    field.break_two(cluster).await;
     let mut controller = field.controller(real, &cluster.admin(), "first");
     field.apply(cluster, NEW_VERSION).await;
     field.until_released(NEW_VERSION).await;
     let events = ["get", "events", "-n", "beside"];
     let events = tools::run(&mut cluster.kubectl(&events)).await.good();
-    assert!(events.contains("NotUnderstood"), "{events}");
+    for said in ["NotUnderstood", "Refused", "\"unfit\" is invalid"] {
+        assert!(events.contains(said), "{said}: {events}");
+    }
     ended_well(field, &mut controller).await;
 }
 

@@ -44,6 +44,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// The version to be released.
 pub(crate) const NEW_VERSION: &str = "1.8.0";
 
+/// What no version may be called.
+const UNFIT_VERSION: &str = "1 8 0";
+
 /// The name of the resource's definition.
 pub(crate) const DEFINITION: &str = "bluegreenreleases.bluegreen.dev";
 
@@ -236,9 +239,10 @@ impl Field {
         }
     }
 
-    /// Makes an object beside the release that no version understands. The definition refuses it,
-    /// so it is another one for a moment, as an old one would be.
-    pub(crate) async fn break_one(&self, cluster: &Cluster) {
+    /// Makes two objects beside the release: `broken`, that no version understands, and `unfit`,
+    /// whose version has a sign that none may have. The definition refuses both, so it is another
+    /// one for a moment, as an old one would be.
+    pub(crate) async fn break_two(&self, cluster: &Cluster) {
         let strict = redefine(cluster, |schema| {
             *schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
         })
@@ -246,10 +250,13 @@ impl Field {
         let mut broken = manifest(&self.namespace, NEW_VERSION);
         broken["metadata"]["name"] = json!("broken");
         broken["spec"] = json!({ "version": 7 });
+        let mut unfit = manifest(&self.namespace, UNFIT_VERSION);
+        unfit["metadata"]["name"] = json!("unfit");
         let file = cluster.folder().join("broken.json");
-        std::fs::write(&file, broken.to_string()).unwrap();
+        let both = json!({ "apiVersion": "v1", "kind": "List", "items": [broken, unfit] });
+        std::fs::write(&file, both.to_string()).unwrap();
         let create = [
-            "create",
+            "apply",
             "--validate=false",
             "-f",
             &file.display().to_string(),

@@ -51,7 +51,8 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         .await;
 }
 
-/// A release there and back, a takeover, a handover, an object that is not understood, a deletion.
+/// A release there and back, a takeover, a handover, an object that is not understood and one
+/// that does not fit, a deletion.
 async fn exercise(real: &Real, cluster: &Cluster) {
     let chart = real.tools.project.join("charts/bluegreen-controller");
     apply(cluster, "install", &chart, &["--create-namespace"]).await;
@@ -59,7 +60,7 @@ async fn exercise(real: &Real, cluster: &Cluster) {
     let token = cluster.token(NAMESPACE, RELEASE).await;
     let kubeconfig = cluster.kubeconfig("account", &token);
     let field = Field::build(cluster, "rbac", 1, 0).await;
-    field.break_one(cluster).await;
+    field.break_two(cluster).await;
 
     let place = Place::Everywhere {
         lease: NAMESPACE.to_owned(),

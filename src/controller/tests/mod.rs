@@ -78,7 +78,7 @@ struct Harness {
     ctx: Arc<Ctx<FakeWorld>>,
     server: Server,
     cloud: FakeCloud,
-    _entries: Entries,
+    entries: Entries,
 }
 
 impl Harness {
@@ -105,7 +105,7 @@ impl Harness {
             ctx,
             server,
             cloud,
-            _entries: entries,
+            entries,
         }
     }
 

@@ -221,6 +221,42 @@ async fn a_finalizer_patch_that_met_another_write_starts_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_finalizer_that_the_api_server_does_not_want_is_a_failure_in_its_words() {
+    let mut harness = Harness::new(acts_once);
+    harness
+        .server
+        .edit(|object| object["metadata"]["finalizers"] = json!([]));
+    harness.server.fault(Method::PATCH, Fault::Refuse(422));
+    let error = harness.pass().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "patching the metadata failed: refused (422)"
+    );
+    error_policy(harness.cached(), &error, Arc::clone(&harness.ctx));
+    let notice = harness.entries.next_now().expect("an Event");
+    assert_eq!(notice.reason, "Refused");
+    assert_eq!(
+        notice.note,
+        "Kubernetes does not let the release go on, which is tried again: patching the metadata \
+         failed: refused (422)"
+    );
+
+    harness.pass().await.unwrap();
+    assert_eq!(harness.server.patches().len(), 1, "it is let in now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_may_be_over_in_a_moment_is_no_event() {
+    for code in [409, 429, 500, 503] {
+        let mut harness = Harness::new(acts_once);
+        harness.server.fault(Method::GET, Fault::Refuse(code));
+        let error = harness.pass().await.unwrap_err();
+        error_policy(harness.cached(), &error, Arc::clone(&harness.ctx));
+        assert!(harness.entries.next_now().is_none(), "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn taking_the_finalizer_off_ends_the_object_and_the_memory_of_it() {
     let harness = Harness::new(acts_once);
     harness.server.edit(|object| {

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::backoff::backoff;
 use crate::{
-    api::{BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, Time},
-    plan::{EffectFailure, Failure, Observation, Step, Witness},
+    api::{BlueGreenRelease, FINALIZER, Time},
+    plan::{EffectFailure, Failure, Observation, Release, Step, Witness},
 };
 
 /// What is remembered, by UID. A name can be given again to another object; a UID cannot.
@@ -143,16 +143,10 @@ impl Memory {
     }
 
     /// Takes a look at what was read of an object, and says what this process has seen of it.
-    pub(super) fn look(
-        &self,
-        uid: &str,
-        spec: &BlueGreenReleaseSpec,
-        observation: &Observation,
-        now: Time,
-    ) -> Witness {
+    pub(super) fn look(&self, release: &Release, observation: &Observation, now: Time) -> Witness {
         let mut objects = self.lock();
-        let entry = objects.entry(uid.to_owned()).or_default();
-        entry.witness.look(spec, observation, now);
+        let entry = objects.entry(release.uid.clone()).or_default();
+        entry.witness.look(release, observation, now);
         entry.witness.clone()
     }
 

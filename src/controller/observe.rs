@@ -102,8 +102,7 @@ pub(super) async fn world<W: World>(
         last_effect,
         witness: Witness::default(),
     };
-    let (uid, spec) = (&release.uid, &release.spec);
-    observation.witness = ctx.memory.look(uid, spec, &observation, ctx.now());
+    observation.witness = ctx.memory.look(&release, &observation, ctx.now());
     Ok(Seen {
         release,
         observation,

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CommandState, Group, Invocation, Observation, Reading, Step, TargetId,
+    CommandState, Group, Invocation, Observation, Reading, Release, Step, TargetId,
     course::REFUSED,
     drain::settle,
     limits::{DRAIN_MARGIN, FENCE, LISTED_LATEST, WITNESSED_LONGEST},
@@ -26,6 +26,8 @@ const SHOWN_LATEST: Duration = FENCE.times(2);
 pub struct Witness {
     /// Since when it looks.
     since: Option<Time>,
+    /// The same, while a reading may not show yet what a process before this one did at its end.
+    successor_since: Option<Time>,
     /// The targets of the fleet that a group has listed since then.
     targets: BTreeMap<TargetId, Sighting>,
     /// The stops that it has sent to a target, while it knows no end of them.
@@ -83,7 +85,7 @@ impl Witness {
     }
 
     /// Takes a look. One that failed in part tells nothing.
-    pub fn look(&mut self, spec: &BlueGreenReleaseSpec, observation: &Observation, now: Time) {
+    pub fn look(&mut self, release: &Release, observation: &Observation, now: Time) {
         self.stops.retain(|target, stops| {
             stops.retain(|stop| !stop.is_over(target, observation, now));
             !stops.is_empty()
@@ -95,14 +97,20 @@ impl Witness {
         let Some(groups) = groups(observation) else {
             return;
         };
-        self.since.get_or_insert(now);
+        if self.since.is_none() {
+            self.since = Some(now);
+            // Our finalizer comes before the first effect, and nobody who writes status can take it
+            // off: without it, none was made before.
+            self.successor_since = Some(now).filter(|_| release.finalizer);
+        }
+        self.successor_since = self.successor_since.filter(|at| now < *at + SHOWN_LATEST);
         for group in &groups {
             self.look_at_group(group, observation, now);
         }
         for (id, sighting) in &mut self.targets {
             sighting.look_at_probe(observation, id);
         }
-        self.conclude(spec, &groups, observation, now);
+        self.conclude(&release.spec, &groups, observation, now);
         let forgettable = |sighting: &Sighting| {
             let since = sighting.withdrawn.values().copied();
             let since = since.chain(sighting.registered.map(Some));
@@ -152,16 +160,18 @@ impl Witness {
         self.stops.values().flatten().filter_map(operation)
     }
 
-    /// Whether this process has deregistered a target from a group so lately that a reading may not
-    /// show it. That it was registered again since changes nothing: the reading may be of before.
-    pub(super) fn has_deregistered(&self, group: usize, target: &TargetId) -> bool {
-        self.deregistered.contains_key(&(group, target.clone()))
+    /// Whether a target may have been deregistered from a group so lately that a reading does not
+    /// show it: by this process, or by the one before it, whose effects nobody remembers. That it
+    /// was registered again since changes nothing: the reading may be of before.
+    pub(super) fn may_have_left(&self, group: usize, target: &TargetId) -> bool {
+        self.successor_since.is_some() || self.deregistered.contains_key(&(group, target.clone()))
     }
 
     /// When the first of those is certain to be shown.
     pub(super) fn shown_at(&self) -> Option<Time> {
-        let first = self.deregistered.values().min();
-        first.map(|at| *at + SHOWN_LATEST)
+        let own = self.deregistered.values().copied();
+        let first = own.chain(self.successor_since).min();
+        first.map(|at| at + SHOWN_LATEST)
     }
 
     /// Whether a stop of this process may be on its way to a target.
@@ -324,6 +334,7 @@ impl Witness {
     /// still.
     pub fn each_time(&mut self, f: &mut impl FnMut(&mut Time)) {
         self.since.as_mut().map(&mut *f);
+        self.successor_since.as_mut().map(&mut *f);
         for stop in self.stops.values_mut().flatten() {
             f(&mut stop.at);
         }

@@ -52,7 +52,7 @@ impl Story {
         observation.began_at = self.now;
         observation
             .witness
-            .look(&self.release.spec, &observation.clone(), self.now);
+            .look(&self.release, &observation.clone(), self.now);
         self.world.witness.clone_from(&observation.witness);
         if self.starts_fail {
             for state in observation.commands.values_mut() {

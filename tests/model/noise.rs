@@ -114,7 +114,8 @@ impl Noisy {
         let mut observation = self.world.observe(&self.scenario, &needs, stale);
         observation.began_at = self.now;
         let readings = observation.clone();
-        observation.witness.look(spec, &readings, self.now);
+        let release = &self.release;
+        observation.witness.look(release, &readings, self.now);
         self.world.witness.clone_from(&observation.witness);
         let decision =
             decide_whatever_status_says(&self.release, &self.status, &observation, self.now);

@@ -321,8 +321,8 @@ pub(super) fn witnessed(scenario: Scenario) -> Scenario {
     }
 }
 
-/// A fleet with one lie in status, and one stale reading. With one port the unit need not name it, so that whatever port
-/// status speaks of, the same process ends.
+/// A fleet with one lie in status, one stale reading and up to two crashes. With one port the unit
+/// need not name it, so that whatever port status speaks of, the same process ends.
 pub(super) fn lied_to(mut scenario: Scenario) -> Scenario {
     if let Some(hosts) = &mut scenario.spec.fleet.hosts
         && hosts.ports.len() == 1
@@ -333,6 +333,8 @@ pub(super) fn lied_to(mut scenario: Scenario) -> Scenario {
         budget: Budget {
             lies: 1,
             stale_read: 1,
+            crash_before: 1,
+            crash_after: 1,
             ..Budget::of_each(0)
         },
         witnessed: true,

@@ -249,11 +249,18 @@ fn lagging(scene: Scene) -> Scene {
 /// How often somebody looks at the status who wants to lie at the right moment: an effect is under
 /// way for longer than that.
 const WATCHES: Duration = Duration::from_millis(20);
+/// How long after its intent an effect is under way, or has been made a moment ago.
+const UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// Somebody watches the status, and lies whenever an effect of a kind is intended: the decision
 /// after it rests on the lie, and perhaps on readings that do not show the effect yet.
 async fn lied_to_at_each(intended: StepKind, lie: Lie, about: About, seed: u64) {
-    let scene = lagging(Scene::in_place().short());
+    let lies = async |world: &World| world.forge(lie, about).await;
+    at_each(intended, lagging(Scene::in_place().short()), seed, lies).await;
+}
+
+/// Somebody watches the status, and does something whenever an effect of a kind is intended.
+async fn at_each(intended: StepKind, scene: Scene, seed: u64, does: impl AsyncFn(&World)) {
     let manifest = Manifest::of(&scene);
     let world = releasing(scene, &manifest, seed).await;
     let mut last = None;
@@ -261,7 +268,7 @@ async fn lied_to_at_each(intended: StepKind, lie: Lie, about: About, seed: u64) 
         let intent = world.status().await.intent;
         let intent = intent.filter(|intent| intent.step == intended);
         if intent.is_some() && intent != last {
-            world.forge(lie, about).await;
+            does(&world).await;
             last = intent;
         }
         world.clock.sleep(WATCHES).await;
@@ -293,5 +300,69 @@ async fn a_return_that_is_made_up_at_the_moment_of_a_stop() {
 async fn a_withdrawal_that_is_made_up_at_the_moment_of_another() {
     for seed in 973..975 {
         lied_to_at_each(StepKind::Deregister, Lie::Drained, About::One, seed).await;
+    }
+}
+
+/// The controller is killed, somebody lies, and another controller begins, which remembers nothing.
+async fn killed_and_lied_to(world: &World, lie: Lie, about: About) {
+    world.control.kill();
+    world.forge(lie, about).await;
+    world.control.start(None);
+}
+
+/// What can be told to a controller that has just begun. With a lie about a stop that is on its way
+/// requests can be lost: ADR 7 says which, and why.
+fn told_to_a_beginner() -> impl Iterator<Item = Lie> {
+    Lie::ALL.into_iter().filter(|lie| *lie != Lie::Spared)
+}
+
+/// Every lie that can be told to a controller that has just begun, about all targets, from each of
+/// these phases on.
+async fn all_told_to_beginners(scene: &Scene, seed: u64, phases: &[Phase]) {
+    let manifest = Manifest::of(scene);
+    for (index, phase) in phases.iter().enumerate() {
+        let world = releasing(scene.clone(), &manifest, seed + index as u64).await;
+        until_in(&world, *phase).await;
+        for lie in told_to_a_beginner() {
+            killed_and_lied_to(&world, lie, About::Every).await;
+            world.watch(APART).await;
+        }
+        world.end_lied_to().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_lie_to_a_controller_that_has_just_begun_in_place() {
+    let phases = [Phase::Starting, Phase::Draining];
+    all_told_to_beginners(&Scene::in_place().short(), 980, &phases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_lie_to_a_controller_that_has_just_begun_side_by_side() {
+    let phases = [Phase::Registering, Phase::Draining];
+    all_told_to_beginners(&Scene::side_by_side().short(), 983, &phases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_lie_to_a_controller_that_has_just_begun_of_instances_that_others_create() {
+    let phases = [Phase::Registering, Phase::Draining];
+    all_told_to_beginners(&Scene::existing().short(), 986, &phases).await;
+}
+
+/// The controller dies with an effect under way, and a reading of the next one may not show it yet.
+#[tokio::test(start_paused = true)]
+async fn a_lie_at_the_moment_at_which_the_controller_is_killed() {
+    let moments = [
+        (Scene::in_place(), StepKind::Register, Lie::Doomed),
+        (Scene::in_place(), StepKind::Deregister, Lie::Drained),
+        (Scene::existing(), StepKind::Deregister, Lie::Other),
+    ];
+    for (seed, (scene, step, lie)) in (990..).zip(moments) {
+        println!("{lie:?} at {step:?}");
+        let dies = async |world: &World| {
+            world.clock.sleep(UNDER_WAY).await;
+            killed_and_lied_to(world, lie, About::Every).await;
+        };
+        at_each(step, lagging(scene.short()), seed, dies).await;
     }
 }

@@ -90,7 +90,7 @@ fn due(pass: &Pass<'_>, chosen: &[TargetStatus], group: &Group) -> Vec<TargetId>
 
 /// Whether a group would be left without a target that serves. What was in service when
 /// a withdrawal began need not be so any more when its turn comes in the next group.
-/// One that this process has just deregistered there is none, whatever an older reading says.
+/// One that may have been deregistered there a moment ago is none, whatever an older reading says.
 fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[TargetId]) -> bool {
     let witness = &pass.observation.witness;
     let listed = group.targets.iter();
@@ -103,7 +103,7 @@ fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[Targe
     }
     serving
         .map(|(target, _)| target)
-        .filter(|target| !witness.has_deregistered(index, target))
+        .filter(|target| !witness.may_have_left(index, target))
         .all(|target| targets.contains(target))
 }
 

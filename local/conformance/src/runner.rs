@@ -14,7 +14,7 @@ pub enum Verdict {
     Passed,
     /// It did not.
     Failed(Failure),
-    /// The case was not run: the server lacks what it needs.
+    /// It did not, as was expected: it lacks what the case needs.
     Lacking(Feature),
 }
 
@@ -42,7 +42,7 @@ impl Report {
         self.count(|verdict| *verdict == Verdict::Passed)
     }
 
-    /// How many were not run.
+    /// How many the server cannot hold.
     #[must_use]
     pub fn lacking(&self) -> usize {
         self.count(|verdict| matches!(verdict, Verdict::Lacking(_)))
@@ -84,18 +84,26 @@ pub async fn run(
     stage::define(server).await?;
     let mut report = Report::default();
     for case in cases().iter().filter(|case| chosen(case)) {
-        let verdict = match server.first_lacking(case.needs) {
-            Some(feature) => Verdict::Lacking(feature),
-            None => match tokio::time::timeout(LIMIT, run_one(server, case)).await {
-                Ok(Ok(())) => Verdict::Passed,
-                Ok(Err(failure)) => Verdict::Failed(failure),
-                Err(_) => Verdict::Failed(Failure::new(format!("no end within {LIMIT:?}"))),
-            },
-        };
+        let ended = tokio::time::timeout(LIMIT, run_one(server, case)).await;
+        let ended = ended.unwrap_or_else(|_| Err(Failure::new(format!("no end within {LIMIT:?}"))));
+        let verdict = verdict(ended, server.first_lacking(case.needs));
         tell(case, &verdict);
         report.verdicts.push((case, verdict));
     }
     Ok(report)
+}
+
+/// A case that a server is said not to hold, and does, fails: it is to be tested from then on.
+fn verdict(ended: Result<(), Failure>, lacks: Option<Feature>) -> Verdict {
+    match (ended, lacks) {
+        (Ok(()), None) => Verdict::Passed,
+        (Err(failure), None) => Verdict::Failed(failure),
+        (Err(_), Some(feature)) => Verdict::Lacking(feature),
+        (Ok(()), Some(feature)) => Verdict::Failed(Failure::new(format!(
+            "it holds, and is said to need {feature}, which this server is said to lack: take one \
+             of the two back"
+        ))),
+    }
 }
 
 async fn run_one(server: &Server, case: &Case) -> Result<(), Failure> {

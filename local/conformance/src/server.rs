@@ -122,7 +122,7 @@ impl Server {
         })
     }
 
-    /// Names what the server lacks. Cases that need it are reported as lacking and not run.
+    /// Names what the server lacks. Cases that need it must not hold on it.
     #[must_use]
     pub fn lacking(mut self, features: impl IntoIterator<Item = Feature>) -> Self {
         self.lacks.extend(features);

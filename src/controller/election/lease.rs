@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams, runtime::watcher};
 use tracing::{debug, info};
 
-use super::LeaseOptions;
+use super::{LeaseOptions, rules};
 use crate::controller::{
     error::{Error, call},
     report::FIELD_MANAGER,
@@ -20,6 +20,10 @@ use crate::controller::{
 /// How long the last word of a leader may take. The next one waits for it, and a process that is
 /// told to end has little time.
 const GIVING_BACK: Duration = Duration::from_secs(2);
+
+/// How often it is said. Between a reading and the write that follows it, a renewal of our own may
+/// land that nobody waited for, and somebody may put a label on the lease: each is met once.
+const GIVEN_BACK: u32 = 3;
 
 /// The Lease on the API server.
 pub(super) struct LeaseObject<'a> {
@@ -80,17 +84,31 @@ impl<'a> LeaseObject<'a> {
     /// Gives the lease back, so that the next leader need not wait for its end. Where this fails
     /// it has to.
     pub(super) async fn give_back(&self, lease: &Lease) {
-        let mut lease = lease.clone();
-        let spec = lease.spec.get_or_insert_default();
-        spec.holder_identity = Some(String::new());
-        spec.renew_time = Some(MicroTime(Timestamp::now()));
-        let answer = self.replace("giving the lease back", lease);
-        match tokio::time::timeout(GIVING_BACK, answer).await {
+        match tokio::time::timeout(GIVING_BACK, self.release(lease)).await {
             Ok(Ok(Written::Landed(_))) => info!("the lease was given back"),
-            Ok(Ok(Written::Beaten)) => debug!("the lease is not ours any more"),
+            Ok(Ok(Written::Beaten)) => debug!("the lease was not given back: others write it"),
             Ok(Err(error)) => info!(%error, "the lease was not given back; it ends by itself"),
             Err(_) => info!("the lease was not given back in time; it ends by itself"),
         }
+    }
+
+    /// Writes that nobody holds the lease, for as long as it is ours.
+    async fn release(&self, lease: &Lease) -> Result<Written, Error> {
+        let mut lease = lease.clone();
+        for _ in 0..GIVEN_BACK {
+            let spec = lease.spec.get_or_insert_default();
+            spec.holder_identity = Some(String::new());
+            spec.renew_time = Some(MicroTime(Timestamp::now()));
+            let written = self.replace("giving the lease back", lease).await?;
+            let Written::Beaten = written else {
+                return Ok(written);
+            };
+            lease = match self.read().await? {
+                Some(found) if rules::holder(&found) == Some(&self.options.identity) => found,
+                Some(_) | None => break,
+            };
+        }
+        Ok(Written::Beaten)
     }
 
     /// Makes a lease ours.

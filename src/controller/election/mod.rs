@@ -114,7 +114,12 @@ impl Election<'_> {
             let term = async {
                 tokio::select! {
                     () = sleep_until(acts_at) => {}
-                    () = stop.cancelled() => return Ok(Ended::Complete),
+                    // Whoever was given a lease would act at once.
+                    () = stop.cancelled() => return Ok(if Instant::now() < acts_at {
+                        Ended::Abandoned
+                    } else {
+                        Ended::Complete
+                    }),
                 }
                 self.metrics.leads(true);
                 work(stop.clone()).await
@@ -148,16 +153,23 @@ impl Election<'_> {
         let mut sight = Sight::default();
         let changes = watch_object(object.api.clone(), &self.options.name).default_backoff();
         let mut changes = pin!(changes);
+        let mut acts_at = Instant::now();
         loop {
             let until = match sight.claim(&self.options.identity, Instant::now()) {
                 Claim::Look => Instant::now() + AGAIN,
                 Claim::Wait { until } => until,
-                Claim::Create => match self.claimed(object, object.create(), true).await {
-                    Some(elected) => return elected,
-                    None => Instant::now() + AGAIN,
-                },
+                Claim::Create => {
+                    // A lease that was not there may have been deleted under a leader who does not
+                    // know yet. Where no answer is heard, a lease that is found to be ours may
+                    // still be this one.
+                    acts_at = Instant::now() + self.options.duration;
+                    match self.claimed(object, object.create(), acts_at).await {
+                        Some(elected) => return elected,
+                        None => Instant::now() + AGAIN,
+                    }
+                }
                 Claim::Take(lease) => {
-                    match self.claimed(object, object.take(&lease), false).await {
+                    match self.claimed(object, object.take(&lease), acts_at).await {
                         Some(elected) => return elected,
                         None => Instant::now() + AGAIN,
                     }
@@ -190,11 +202,11 @@ impl Election<'_> {
         &self,
         object: &LeaseObject<'_>,
         write: impl Future<Output = Result<Written, Error>>,
-        new: bool,
+        acts_at: Instant,
     ) -> Option<Elected> {
         let began = Moment::now();
         match write.await {
-            Ok(Written::Landed(lease)) => Some(self.elected(*lease, began, new)),
+            Ok(Written::Landed(lease)) => Some(self.elected(*lease, began, acts_at)),
             Ok(Written::Beaten) => {
                 debug!("another was faster");
                 None
@@ -206,7 +218,7 @@ impl Election<'_> {
         }
     }
 
-    fn elected(&self, lease: Lease, began: Moment, new: bool) -> Elected {
+    fn elected(&self, lease: Lease, began: Moment, acts_at: Instant) -> Elected {
         let options = self.options;
         self.standing.no_trouble();
         self.standing.enters(Stage::Elected);
@@ -215,16 +227,10 @@ impl Election<'_> {
             identity = options.identity,
             "leading"
         );
-        // A lease that was not there may have been deleted under a leader who does not know yet.
-        let acts_at = if new {
-            info!(
-                "the lease is new; the first step is made in {:?}",
-                options.duration
-            );
-            began.after(options.duration)
-        } else {
-            Instant::now()
-        };
+        let wait = acts_at.saturating_duration_since(Instant::now());
+        if !wait.is_zero() {
+            info!("the lease is new; the first step is made in {wait:.1?}");
+        }
         self.authority.begun(began, options.duration, acts_at);
         Elected { lease, acts_at }
     }

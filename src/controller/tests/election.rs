@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// One candidate. Dropping it is SIGKILL.
 struct Candidate {
     authority: Authority,
-    down: Arc<AtomicBool>,
+    line: Arc<Line>,
     standing: Arc<Standing>,
     works: Arc<Mutex<Vec<Instant>>>,
     shutdown: CancellationToken,
@@ -46,8 +46,8 @@ struct Candidate {
 impl Candidate {
     /// Its work lasts for `lasts` longer than it should.
     fn start(registry: &Registry, identity: &str, lasts: Duration) -> Self {
-        let down = Arc::new(AtomicBool::new(false));
-        let client = client(registry, &down);
+        let line = Arc::<Line>::default();
+        let client = client(registry, &line);
         let (authority, shutdown) = (Authority::elected(), CancellationToken::new());
         let (standing, works) = (Arc::<Standing>::default(), Arc::<Mutex<Vec<_>>>::default());
         let options = LeaseOptions {
@@ -82,7 +82,7 @@ impl Candidate {
         };
         Self {
             authority,
-            down,
+            line,
             standing,
             works,
             shutdown,
@@ -99,15 +99,40 @@ impl Candidate {
     }
 }
 
-fn client(registry: &Registry, down: &Arc<AtomicBool>) -> Client {
-    let (registry, down) = (registry.clone(), Arc::clone(down));
+/// The way of one candidate to the server.
+#[derive(Default)]
+struct Line {
+    /// Nothing gets through.
+    down: AtomicBool,
+    /// The next write lands, and its answer is not heard.
+    deaf: Mutex<Option<Deaf>>,
+}
+
+/// Why an answer is not heard.
+#[derive(Clone, Copy)]
+enum Deaf {
+    /// The connection breaks.
+    Broken,
+    /// It takes longer than anybody waits.
+    Late,
+}
+
+fn client(registry: &Registry, line: &Arc<Line>) -> Client {
+    let (registry, line) = (registry.clone(), Arc::clone(line));
     let service = service_fn(move |request: http::Request<kube::client::Body>| {
-        let (registry, down) = (registry.clone(), Arc::clone(&down));
+        let (registry, line) = (registry.clone(), Arc::clone(&line));
         async move {
-            if down.load(Ordering::Relaxed) {
+            if line.down.load(Ordering::Relaxed) {
                 return Err(Box::<dyn std::error::Error + Send + Sync>::from("refused"));
             }
-            Ok(registry.oneshot(request).await?)
+            let writes = request.method() != http::Method::GET;
+            let deaf = line.deaf.lock().unwrap().take_if(|_| writes);
+            let answer = registry.oneshot(request).await?;
+            match deaf {
+                None => Ok(answer),
+                Some(Deaf::Broken) => Err("broken".into()),
+                Some(Deaf::Late) => std::future::pending().await,
+            }
         }
     });
     Client::new(service, "default")
@@ -120,6 +145,30 @@ fn registry() -> Registry {
 
 fn leases(registry: &Registry) -> Api<Lease> {
     Api::default_namespaced(client(registry, &Arc::default()))
+}
+
+async fn lease(registry: &Registry) -> Lease {
+    leases(registry).get("bluegreen-controller").await.unwrap()
+}
+
+async fn delete(registry: &Registry) {
+    leases(registry)
+        .delete("bluegreen-controller", &DeleteParams::default())
+        .await
+        .unwrap();
+}
+
+async fn patch(registry: &Registry, patch: serde_json::Value) {
+    let patch = Patch::Merge(patch);
+    leases(registry)
+        .patch("bluegreen-controller", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+}
+
+async fn label(registry: &Registry) {
+    let labels = json!({ "by": "a-person" });
+    patch(registry, json!({ "metadata": { "labels": labels } })).await;
 }
 
 /// Waits until a condition holds, and sees to it that at no time two candidates may act.
@@ -169,6 +218,40 @@ async fn a_leader_that_is_told_to_end_hands_over_within_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewal_whose_answer_is_not_heard_does_not_hold_up_a_handover() {
+    for deaf in [Deaf::Broken, Deaf::Late] {
+        let (registry, leader, standby) = two().await;
+        let before = lease(&registry).await;
+        *leader.line.deaf.lock().unwrap() = Some(deaf);
+        while lease(&registry).await == before {
+            sleep(LOOK).await;
+        }
+        leader.shutdown.cancel();
+        let took = until(&[&leader, &standby], || standby.works() == 1).await;
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_on_the_lease_does_not_hold_up_a_handover() {
+    let (registry, leader, standby) = two().await;
+    label(&registry).await;
+    leader.shutdown.cancel();
+    let took = until(&[&leader, &standby], || standby.works() == 1).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_another_holds_is_not_given_back() {
+    let (registry, leader, _standby) = two().await;
+    patch(&registry, json!({ "spec": { "holderIdentity": "third" } })).await;
+    leader.shutdown.cancel();
+    leader.task.await.unwrap();
+    let spec = lease(&registry).await.spec.unwrap();
+    assert_eq!(spec.holder_identity.as_deref(), Some("third"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_that_has_not_ended_is_not_handed_over() {
     let registry = registry();
     let slow = Candidate::start(&registry, "slow", Duration::from_secs(4));
@@ -196,10 +279,10 @@ async fn after_a_kill_the_standby_takes_over_within_the_lease_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_cannot_renew_stops_before_another_begins_and_stands_by() {
     let (_registry, leader, standby) = two().await;
-    leader.down.store(true, Ordering::Relaxed);
+    leader.line.down.store(true, Ordering::Relaxed);
     until(&[&leader, &standby], || standby.works() == 1).await;
     assert!(!leader.acts());
-    leader.down.store(false, Ordering::Relaxed);
+    leader.line.down.store(false, Ordering::Relaxed);
     let standing = Arc::clone(&leader.standing);
     until(&[&leader, &standby], || {
         standing.ready() == (true, "ok, standing by; second leads".to_owned())
@@ -213,11 +296,11 @@ async fn a_leader_that_cannot_renew_stops_before_another_begins_and_stands_by() 
 async fn an_outage_shorter_than_the_lease_ends_no_term() {
     let (_registry, leader, standby) = two().await;
     for candidate in [&leader, &standby] {
-        candidate.down.store(true, Ordering::Relaxed);
+        candidate.line.down.store(true, Ordering::Relaxed);
     }
     sleep(LEASE - Duration::from_secs(5)).await;
     for candidate in [&leader, &standby] {
-        candidate.down.store(false, Ordering::Relaxed);
+        candidate.line.down.store(false, Ordering::Relaxed);
     }
     until(&[&leader, &standby], || leader.acts()).await;
     sleep(LEASE * 2).await;
@@ -229,10 +312,7 @@ async fn a_lease_that_somebody_deletes_makes_no_second_leader() {
     let (registry, leader, standby) = two().await;
     let third = Candidate::start(&registry, "third", Duration::ZERO);
     for _ in 0..3 {
-        leases(&registry)
-            .delete("bluegreen-controller", &DeleteParams::default())
-            .await
-            .unwrap();
+        delete(&registry).await;
         let all = [&leader, &standby, &third];
         until(&all, || all.iter().all(|candidate| !candidate.acts())).await;
         until(&all, || all.iter().any(|candidate| candidate.acts())).await;
@@ -242,19 +322,11 @@ async fn a_lease_that_somebody_deletes_makes_no_second_leader() {
 #[tokio::test(start_paused = true)]
 async fn a_label_on_the_lease_ends_no_term() {
     let (registry, leader, standby) = two().await;
-    let label = json!({ "metadata": { "labels": { "by": "a-person" } } });
-    leases(&registry)
-        .patch(
-            "bluegreen-controller",
-            &PatchParams::default(),
-            &Patch::Merge(label),
-        )
-        .await
-        .unwrap();
+    label(&registry).await;
     sleep(LEASE * 3).await;
     assert!(leader.acts());
     assert_eq!((leader.works(), standby.works()), (1, 0));
-    let lease = leases(&registry).get("bluegreen-controller").await.unwrap();
+    let lease = lease(&registry).await;
     assert!(lease.metadata.labels.unwrap().contains_key("by"));
     let spec = lease.spec.unwrap();
     assert_eq!(spec.holder_identity.as_deref(), Some("first"));

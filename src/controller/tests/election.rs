@@ -46,7 +46,11 @@ struct Candidate {
 impl Candidate {
     /// Its work lasts for `lasts` longer than it should.
     fn start(registry: &Registry, identity: &str, lasts: Duration) -> Self {
-        let line = Arc::<Line>::default();
+        Self::start_on(Line::default(), registry, identity, lasts)
+    }
+
+    fn start_on(line: Line, registry: &Registry, identity: &str, lasts: Duration) -> Self {
+        let line = Arc::new(line);
         let client = client(registry, &line);
         let (authority, shutdown) = (Authority::elected(), CancellationToken::new());
         let (standing, works) = (Arc::<Standing>::default(), Arc::<Mutex<Vec<_>>>::default());
@@ -331,4 +335,37 @@ async fn a_label_on_the_lease_ends_no_term() {
     let spec = lease.spec.unwrap();
     assert_eq!(spec.holder_identity.as_deref(), Some("first"));
     assert_eq!(spec.lease_transitions, Some(1));
+}
+
+/// A leader whose lease was deleted and who cannot know yet.
+async fn unknowing() -> (Registry, Candidate) {
+    let (registry, leader, _) = two().await;
+    leader.line.down.store(true, Ordering::Relaxed);
+    delete(&registry).await;
+    (registry, leader)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_creates_the_lease_waits_even_if_it_does_not_hear_that_it_did() {
+    for deaf in [Deaf::Broken, Deaf::Late] {
+        let (registry, leader) = unknowing().await;
+        let line = Line::default();
+        *line.deaf.lock().unwrap() = Some(deaf);
+        let creator = Candidate::start_on(line, &registry, "third", Duration::ZERO);
+        let took = until(&[&leader, &creator], || creator.works() == 1).await;
+        assert!(took >= LEASE, "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_lease_is_not_handed_over_before_it_may_be_acted_on() {
+    let (registry, leader) = unknowing().await;
+    let creator = Candidate::start(&registry, "third", Duration::ZERO);
+    sleep(Duration::from_secs(1)).await;
+    let next = Candidate::start(&registry, "fourth", Duration::ZERO);
+    creator.shutdown.cancel();
+    let took = until(&[&leader, &creator, &next], || next.works() == 1).await;
+    assert!(took >= LEASE - Duration::from_secs(1), "{took:?}");
+    creator.task.await.unwrap();
+    assert_eq!(creator.works.lock().unwrap().len(), 0);
 }

@@ -39,6 +39,27 @@ fn a_password_in_the_url_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_lease_of_no_whole_seconds_or_no_bearable_length_is_refused() {
+    for (time, says) in [
+        ("10s999ms", "whole seconds"),
+        ("600s999ms", "whole seconds"),
+        ("9s", "from 10s to 10m"),
+        ("601s", "from 10s to 10m"),
+        ("soon", "from 10s to 10m"),
+    ] {
+        let (code, said) = ended(&[], &["--lease-duration", time]);
+        assert_eq!(code, Some(2), "{time}: {said}");
+        assert!(said.contains("--lease-duration"), "{time}: {said}");
+        assert!(said.contains(says), "{time}: {said}");
+        assert!(said.contains("as in 15s"), "{time}: {said}");
+    }
+    for time in ["10s", "10m"] {
+        let (_, said) = ended(&[], &["--lease-duration", time]);
+        assert!(said.contains("no usable kubeconfig"), "{time}: {said}");
+    }
+}
+
+#[test]
 fn a_filter_of_the_log_that_cannot_be_read_is_said_and_has_no_effect() {
     let (code, said) = ended(&[("RUST_LOG", "bluegreen=loud")], &[]);
     assert_eq!(code, Some(1), "{said}");

@@ -117,8 +117,8 @@ struct Election {
     lease_namespace: Option<String>,
 
     /// How long the Lease lasts from a renewal, 10s to 10m: so long nobody works after a
-    /// controller that was killed. It is renewed five times as often, and nothing is begun in the
-    /// last 6 s of it.
+    /// controller that was killed. It is renewed five times as often. Where less than 6 s of it
+    /// are left no change is begun in AWS, and where less than 4 s are left AWS is not asked at all.
     #[arg(long, env = "BLUEGREEN_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     lease_duration: Duration,
 }
@@ -252,6 +252,10 @@ fn otlp_endpoint(text: &str) -> Result<Option<Endpoint>, EndpointError> {
 /// Ten seconds leave four in which something may begin, and five renewals, two seconds apart.
 fn lease_duration(text: &str) -> Result<Duration, String> {
     match text.parse::<api::Duration>().map(Duration::from) {
+        // Whoever stands by would count less than whoever holds it.
+        Ok(time) if time.subsec_nanos() != 0 => {
+            Err("a Lease counts whole seconds; give a time without ms, as in 15s".to_owned())
+        }
         Ok(time) if time.as_secs() >= 10 && time.as_secs() <= 600 => Ok(time),
         _ => Err("give a time from 10s to 10m, as in 15s".to_owned()),
     }

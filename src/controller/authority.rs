@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// Two processes count the lease on two clocks, and a call that has timed out may still be
 /// written by the kernel. Clocks that are kept by NTP differ by less than a thousandth; this is
 /// far more than both.
-const MARGIN: Duration = Duration::from_secs(1);
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
 
 /// The right of a process to change things, shared by all of it. Clones are the same right.
 #[derive(Debug, Clone)]

@@ -16,7 +16,11 @@ use super::{
 };
 use crate::{
     api::Time,
-    controller::{authority::Moment, reconcile::error_policy},
+    cloud::OPERATION_TIMEOUT,
+    controller::{
+        authority::{MARGIN, Moment},
+        reconcile::error_policy,
+    },
     plan::{self, FailureKind, TargetId},
 };
 
@@ -330,6 +334,42 @@ async fn no_effect_is_made_when_the_lease_is_lost_while_the_status_is_written() 
     authority.begun(Moment::now(), LEASE, Instant::now());
     Arc::get_mut(&mut harness.ctx).unwrap().authority = authority.clone();
     harness.server.on_put(move || authority.ended());
+    harness.pass().await.unwrap();
+    assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
+}
+
+/// A lease of which so much is left.
+fn left(authority: &Authority, left: Duration) {
+    authority.begun(Moment::now(), left, Instant::now());
+}
+
+/// What an effect needs of the lease.
+const NEEDED: Duration = OPERATION_TIMEOUT.saturating_add(MARGIN);
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_is_made_where_the_lease_outlasts_an_operation_and_the_margin() {
+    // The wall's clock runs on while the test does, so a little more would be a matter of chance.
+    let (less, more) = (Duration::from_millis(1), Duration::from_secs(1));
+    for (rest, made) in [(NEEDED - less, false), (NEEDED + more, true)] {
+        let mut harness = Harness::new(acts_once);
+        let authority = Authority::elected();
+        left(&authority, rest);
+        Arc::get_mut(&mut harness.ctx).unwrap().authority = authority;
+        harness.pass().await.unwrap();
+        let journal = take_journal();
+        let effects = journal.iter().filter(|entry| entry.starts_with("dereg"));
+        assert_eq!(effects.count(), usize::from(made), "{rest:?}: {journal:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_effect_is_made_when_too_little_of_the_lease_is_left_after_the_status_is_written() {
+    let mut harness = Harness::new(acts_once);
+    let authority = Authority::elected();
+    left(&authority, LEASE);
+    Arc::get_mut(&mut harness.ctx).unwrap().authority = authority.clone();
+    let less = NEEDED - Duration::from_millis(1);
+    harness.server.on_put(move || left(&authority, less));
     harness.pass().await.unwrap();
     assert_eq!(take_journal(), with_reads(&["decide", "PUT /shop/status"]));
 }

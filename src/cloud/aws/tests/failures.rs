@@ -1,8 +1,13 @@
 //! What happens when AWS does not do what it should.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tokio::time::{Duration, Instant, timeout};
 
-use super::{Fake, Reply, arn, elb_error, ok, targets, xml};
+use super::{Fake, Reply, Seen, arn, elb_error, ok, targets, xml};
 use crate::{
     api::Time,
     cloud::{Cloud, OPERATION_TIMEOUT},
@@ -49,6 +54,41 @@ async fn an_effect_of_many_requests_ends_within_the_operation_timeout_too() {
     let sent = fake.operations().len();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(fake.operations().len(), sent, "a request was sent late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_that_the_lease_might_not_outlast() {
+    let fake = Fake::fenced(|_| xml("DeregisterTargets", ""), || false);
+    let failed = fake
+        .cloud
+        .deregister(&arn(), &targets(1))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.kind(), FailureKind::NotAsked);
+    let says = "not asked, because this controller's lease might end before the answer comes";
+    assert!(failed.to_string().contains(says), "{failed}");
+    assert!(fake.operations().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_asked_about_when_a_request_has_waited_for_its_turn() {
+    let begin = Instant::now();
+    let held = move || begin.elapsed() < Duration::from_secs(1);
+    let late = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&late);
+    let script = move |_: &Seen| {
+        noted.fetch_or(!held(), Ordering::Relaxed);
+        xml("RegisterTargets", "")
+    };
+    let fake = Fake::fenced(script, held);
+    let failed = fake
+        .cloud
+        .register(&arn(), &targets(200 * 50))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.kind(), FailureKind::NotAsked);
+    assert!(!fake.operations().is_empty());
+    assert!(!late.load(Ordering::Relaxed), "it was sent all the same");
 }
 
 #[tokio::test(start_paused = true)]

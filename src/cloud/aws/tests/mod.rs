@@ -137,6 +137,13 @@ struct Fake {
 
 impl Fake {
     fn new(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::fenced(script, || true)
+    }
+
+    fn fenced(
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+        fence: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
         let (seen, calls) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Calls::default()));
         let log = Arc::clone(&seen);
         let script = Arc::new(script);
@@ -160,7 +167,8 @@ impl Fake {
                 }
             }
         };
-        let clouds = Clouds::in_memory(REGION, service, Arc::clone(&calls) as Arc<dyn Observer>);
+        let clouds = Clouds::in_memory(REGION, service, Arc::clone(&calls) as Arc<dyn Observer>)
+            .with_fence(fence);
         Self {
             cloud: clouds.region(None).unwrap(),
             seen,

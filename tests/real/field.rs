@@ -41,6 +41,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(90);
 /// How often to look.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a lease lasts here: as short as it may be.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+
 /// The version to be released.
 pub(crate) const NEW_VERSION: &str = "1.8.0";
 
@@ -222,7 +225,7 @@ impl Field {
                 ],
             })
             .args([
-                "--lease-duration=10s",
+                &format!("--lease-duration={}s", LEASE.as_secs()),
                 &format!("--listen=127.0.0.1:{port}"),
                 &format!("--region={region}"),
                 &format!("--endpoint-url={}", self.world.endpoint),

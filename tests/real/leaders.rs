@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Real,
-    field::{Field, LOOK, NEW_VERSION, define},
+    field::{Field, LEASE, LOOK, NEW_VERSION, define},
     report::{Side, Suite, bounded},
     servers::Cluster,
 };
@@ -30,11 +30,23 @@ const AT_ONCE: usize = 6;
 /// How many changes a release makes: four for each of two hosts.
 const CHANGES: usize = 8;
 
-/// How long to wait for the next leader: far more than a lease.
+/// With more releases than this each fate has to have occurred.
+const FEW: u64 = 10;
+
+/// How long to wait for the first leader, or for a change: far more than a lease.
 const LED: Duration = Duration::from_secs(90);
 
+/// How long it may take until another leads where a lease is given back: far less than the lease,
+/// however slow the machine is, since whoever waits for its end waits for most of it.
+const HANDED_OVER: Duration = LEASE.checked_div(2).expect("two is not zero");
+
+/// How long it may take where nobody gives the lease back. A standby that has just been started
+/// counts the lease from when it first sees it; then it needs a read and a write, and a second more
+/// where one of them fails. Less than two leases, so that one who waits twice is found out.
+const TAKEN_OVER: Duration = LEASE.saturating_add(Duration::from_secs(8));
+
 /// What becomes of a leader.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// SIGKILL.
     Killed,
@@ -88,23 +100,32 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         })
         .buffer_unordered(AT_ONCE);
     let mut outcomes = std::pin::pin!(outcomes);
-    let mut handovers = Vec::new();
+    let mut changes = Vec::new();
     while let Some((seed, outcome)) = outcomes.next().await {
         let name = format!("seed {seed}: {}", outcome.incidents);
         match outcome.result {
             Ok(took) => {
-                handovers.extend(took);
+                changes.extend(took);
                 suite.passed(Side::Real, &name, outcome.took);
             }
             Err(why) => suite.real_failed(&name, &why),
         }
     }
-    handovers.sort();
-    if let (Some(shortest), Some(longest)) = (handovers.first(), handovers.last()) {
-        println!(
-            "leaders: {} were told to end; another led after {shortest:?} to {longest:?}",
-            handovers.len()
-        );
+    for fate in FATES {
+        let same = changes.iter().filter(|(of, _)| *of == fate);
+        let mut took: Vec<Duration> = same.map(|(_, took)| *took).collect();
+        took.sort();
+        if let (Some(shortest), Some(longest)) = (took.first(), took.last()) {
+            let times = took.len();
+            println!(
+                "leaders: {fate:?} {times} times; another led after {shortest:?} to {longest:?}"
+            );
+        } else if releases > FEW {
+            suite.real_failed(
+                &format!("{fate:?}"),
+                "it befell no leader of a good release",
+            );
+        }
     }
 }
 
@@ -112,8 +133,8 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
 struct Outcome {
     incidents: String,
     took: Duration,
-    /// How long each handover took.
-    result: Result<Vec<Duration>, String>,
+    /// What befell its leaders, and how long it took until another led.
+    result: Result<Vec<(Fate, Duration)>, String>,
 }
 
 impl Outcome {
@@ -154,7 +175,7 @@ async fn release(
     seed: u64,
     slot: u8,
     incidents: [Incident; 2],
-) -> Vec<Duration> {
+) -> Vec<(Fate, Duration)> {
     let namespace = namespace(seed);
     let field = Field::build(cluster, &namespace, seed, slot).await;
     let leases: Api<Lease> = Api::namespaced(cluster.client().await, &namespace);
@@ -163,30 +184,35 @@ async fn release(
     let mut start = || field.controller(real, &kubeconfig, names.next().expect("four are enough"));
     let mut controllers = vec![start(), start()];
     field.apply(cluster, NEW_VERSION).await;
-    let mut handovers = Vec::new();
+    let mut took = Vec::new();
     for Incident { after, later, fate } in incidents {
-        let (leader, _) = another(&leases, None).await;
+        let (leader, _) = another(&leases, None, LED).await;
         until(|| field.changes().len() >= after, "so many changes").await;
         sleep(later).await;
         let index = controllers.iter().position(|one| one.who == leader);
         let index = index.unwrap_or_else(|| panic!("{leader} leads and is not ours"));
+        let began = Instant::now();
+        let next = |within| another(&leases, Some(&leader), within);
         match fate {
             Fate::Killed => {
                 controllers.remove(index).end(Signal::KILL).await;
-                another(&leases, Some(&leader)).await;
+                let (_, at) = next(TAKEN_OVER).await;
+                took.push((fate, at - began));
                 controllers.push(start());
             }
             Fate::Halted => {
                 controllers[index].signal(Signal::STOP);
-                another(&leases, Some(&leader)).await;
+                let (_, at) = next(TAKEN_OVER).await;
+                took.push((fate, at - began));
                 sleep(Duration::from_secs(1)).await;
                 controllers[index].signal(Signal::CONT);
             }
             Fate::Told => {
-                let told = Instant::now();
                 controllers[index].signal(Signal::TERM);
-                let (_, at) = another(&leases, Some(&leader)).await;
-                handovers.push(at - told);
+                // The first lease is new, and not given back before it was acted on.
+                let new = after == 0;
+                let (_, at) = next(if new { TAKEN_OVER } else { HANDED_OVER }).await;
+                took.push((fate, at - began));
                 let status = controllers.remove(index).wait().await;
                 assert!(status.success(), "{leader} ended with {status}");
                 controllers.push(start());
@@ -202,11 +228,11 @@ async fn release(
     assert!(doubled.is_empty(), "{doubled:#?}");
     assert_eq!(field.changes().len(), CHANGES, "{:#?}", field.changes());
     field.close().await;
-    handovers
+    took
 }
 
 /// Waits until somebody leads who is not `than`; who, and since when.
-async fn another(leases: &Api<Lease>, than: Option<&str>) -> (String, Instant) {
+async fn another(leases: &Api<Lease>, than: Option<&str>, within: Duration) -> (String, Instant) {
     let began = Instant::now();
     loop {
         let lease = leases.get_opt("bluegreen-controller").await.unwrap();
@@ -217,7 +243,10 @@ async fn another(leases: &Api<Lease>, than: Option<&str>) -> (String, Instant) {
         {
             return (who.to_owned(), Instant::now());
         }
-        assert!(began.elapsed() < LED, "nobody else leads after {LED:?}");
+        assert!(
+            began.elapsed() < within,
+            "nobody else leads after {within:?}"
+        );
         sleep(LOOK).await;
     }
 }

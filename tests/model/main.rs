@@ -69,6 +69,7 @@ fn instances_of_others_hold() {
 #[test]
 fn early_finish_holds() {
     holds(&scenario::early_finish());
+    holds(&scenario::small(scenario::quiet_at_once()));
 }
 
 #[test]

@@ -365,3 +365,18 @@ pub(super) fn early_finish() -> Scenario {
     };
     scenario
 }
+
+/// The same with nodes that learn at once, and an application that is believed at once: nothing but
+/// the second reading takes time.
+pub(super) fn quiet_at_once() -> Scenario {
+    let mut scenario = Scenario {
+        name: "quiet at once",
+        settle: 0,
+        ..early_finish()
+    };
+    scenario.spec.drain.settle = Settle::For(Duration::ZERO);
+    if let Some(probe) = &mut scenario.spec.drain.in_flight {
+        probe.quiet_for = Duration::ZERO;
+    }
+    scenario
+}

@@ -15,6 +15,7 @@ use bluegreen_api::{
 };
 use bluegreen_plan::{
     Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide,
+    limits::FENCE,
 };
 
 use super::{explore::Planner, scenario, scenario::Scenario};
@@ -77,6 +78,11 @@ pub(super) fn all() -> Vec<Mutant> {
             "stops when deregistered, without a proof",
             stops_in_hope,
             small(scenario::side_by_side()),
+        ),
+        mutant(
+            "takes one reading for two before a stop",
+            looks_once,
+            small(scenario::quiet_at_once()),
         ),
         mutant(
             "goes forward again after rolling back",
@@ -322,6 +328,31 @@ fn stops_in_hope(
         served: None,
     });
     send(&mut decision, index, StepKind::Stop, "v1", now);
+    decision
+}
+
+fn looks_once(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    observation: &Observation,
+    now: Time,
+) -> Decision {
+    let mut earlier = status.clone();
+    let targets = earlier.targets.iter_mut();
+    for step in targets.flat_map(|target| &mut target.steps.deregistered) {
+        step.at = step.at - FENCE;
+    }
+    let mut decision = decide(release, &earlier, observation, now);
+    // What it writes down is the truth.
+    for target in &mut decision.status.targets {
+        let known = status.targets.iter().any(|other| {
+            (&other.id, other.port) == (&target.id, target.port)
+                && other.steps.deregistered.is_some()
+        });
+        if known && let Some(step) = &mut target.steps.deregistered {
+            step.at = step.at + FENCE;
+        }
+    }
     decision
 }
 

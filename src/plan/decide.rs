@@ -17,7 +17,8 @@ use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, Targ
 ///
 /// The status that comes back holds everything that was seen, and the intent of the step, which
 /// must be written before the step is executed. A reading that failed leaves the record as it was
-/// and yields no step: neither forward nor back.
+/// and yields no step, neither forward nor back, but that an object which is deleted may go when
+/// nothing is on its way.
 #[must_use]
 pub fn decide(
     release: &Release,
@@ -55,10 +56,14 @@ pub fn decide_whatever_status_says(
         Ok(world) => world,
         Err(failure) => {
             course::lose_sight(&pass, &mut status);
-            let look_at = explain::unreadable(&pass, &mut status, failure);
+            let (step, look_at) = if may_let_go_unseen(&pass, &status) {
+                at_rest(&pass, &mut status, Preflight::Ready)
+            } else {
+                (None, explain::unreadable(&pass, &mut status, failure))
+            };
             return Decision {
                 status,
-                step: None,
+                step,
                 look_at,
             };
         }
@@ -104,6 +109,14 @@ fn on_its_way(
     let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);
     let withheld = converge::withheld_until(pass, world, status).filter(|_| step.is_none());
     (step, withheld.map_or(look_at, |at| at.min(look_at)))
+}
+
+/// Whether the object may go although AWS cannot be read: nothing is on its way, and no stop that
+/// was intended is open. Nothing that a reading could show would change that, and what is read may
+/// be gone for good.
+fn may_let_go_unseen(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
+    let open = |target: &TargetStatus| doomed(target) && target.steps.terminated.is_none();
+    pass.release.deleting && status.course.is_none() && !status.targets.iter().any(open)
 }
 
 fn at_rest(

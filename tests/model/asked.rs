@@ -4,7 +4,9 @@ use bluegreen_api::{
     BlueGreenReleaseStatus, Direction, Duration, FailurePolicy, Outcome, Phase, PromotionMode,
     RequestOutcome, Time,
 };
-use bluegreen_plan::{CommandState, Decision, Invocation, Reading, Release, Step, decide, needs};
+use bluegreen_plan::{
+    CommandState, Decision, Failure, FailureKind, Invocation, Reading, Release, Step, decide, needs,
+};
 
 use super::{
     laws,
@@ -21,6 +23,8 @@ struct Story {
     now: Time,
     /// Start commands end with this exit code.
     starts_fail: bool,
+    /// The fleet cannot be read.
+    blind: bool,
 }
 
 impl Story {
@@ -43,6 +47,7 @@ impl Story {
             status: BlueGreenReleaseStatus::default(),
             now: NOW,
             starts_fail: false,
+            blind: false,
         }
     }
 
@@ -67,6 +72,12 @@ impl Story {
                     };
                 }
             }
+        }
+        if self.blind {
+            observation.fleet = Reading::Unknown(Failure {
+                kind: FailureKind::Denied,
+                message: "no permission".to_owned(),
+            });
         }
         let decision = decide(&self.release, &self.status, &observation, self.now);
         let broken = laws::broken(&self.release, &self.status, &observation, &decision, None);
@@ -271,6 +282,29 @@ fn a_release_that_waits_for_a_promotion_can_be_aborted_undone_and_deleted() {
         "the old version serves"
     );
     assert_eq!(story.world.slots[1].process, None);
+}
+
+#[test]
+fn without_a_reading_only_a_release_that_rests_is_let_go() {
+    for (phase, goes) in [
+        (Phase::Starting, false),
+        (Phase::Draining, false),
+        (Phase::Stopping, false),
+        (Phase::Released, true),
+    ] {
+        let mut story = Story::of(side_by_side());
+        story.until(phase);
+        story.blind = true;
+        assert_eq!(story.pass().step, None, "nobody has deleted it");
+        story.release.deleting = true;
+        story.pass();
+        assert_eq!(!story.release.finalizer, goes, "{phase:?}");
+        story.blind = false;
+        for _ in 0..20 {
+            story.tick();
+        }
+        assert!(!story.release.finalizer, "{}", story.status.message);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What must hold of the effect itself: S5, S8, S10, S12 and S13.
 
-use super::{Decided, concerned, decided_at, id, living, same};
+use super::{Decided, concerned, decided_at, doomed, id, living, same};
 use crate::{
     CommandState, Group, Health, Invocation, Reading, SendCommand, Step, TargetId, limits::FENCE,
 };
@@ -206,13 +206,23 @@ pub(super) fn s12_pauses(decided: &Decided<'_>) -> Option<String> {
     }
 }
 
-/// S13: no reading, no effect on the cloud.
+/// S13: no reading, no effect on the cloud; and what is on its way is let go only with one.
 ///
-/// Needs the observation and the effect.
+/// Needs the observation, the effect and the record that is written with it.
 pub(super) fn s13_no_effect_without_sight(decided: &Decided<'_>) -> Option<String> {
     let observation = decided.observation;
     let unknown = |group: &Reading<Group>| group.known().is_none();
     let blind = observation.fleet.known().is_none() || observation.groups.iter().any(unknown);
-    (blind && decided.decision.step.is_some())
-        .then(|| "an effect rests on a reading that failed".to_owned())
+    let status = &decided.decision.status;
+    let stopping = |target: &TargetStatus| doomed(target) && target.steps.terminated.is_none();
+    let rests = status.course.is_none() && !status.targets.iter().any(stopping);
+    let needs_sight = match decided.decision.step.as_ref()? {
+        Step::RemoveFinalizer => !rests,
+        Step::Claim { .. }
+        | Step::Register { .. }
+        | Step::Deregister { .. }
+        | Step::Send(_)
+        | Step::Terminate { .. } => true,
+    };
+    (blind && needs_sight).then(|| "an effect rests on a reading that failed".to_owned())
 }

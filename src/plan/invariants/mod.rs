@@ -219,7 +219,7 @@ pub const ALL: [Invariant; 22] = [
     ),
     invariant(
         "S13",
-        "no effect rests on a reading that failed",
+        "no effect on AWS rests on a reading that failed",
         OfDecision(effects::s13_no_effect_without_sight),
     ),
     invariant(

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use bluegreen::api::{Outcome, Phase};
+use bluegreen::api::{Outcome, Phase, Reason};
+use bluegreen_cloud::{
+    faults::{Fault, FaultKind},
+    scene::GroupPlan,
+};
 use serde_json::json;
 
-use super::{in_phase, only};
-use crate::harness::{NEW, OLD, ProcessChange, Scene, THIRD, condition};
+use super::{in_phase, only, releasing};
+use crate::harness::{Manifest, NAME, NEW, OLD, ProcessChange, Scene, THIRD, condition};
 
 const PHASES: [Phase; 4] = [
     Phase::Starting,
@@ -87,6 +91,68 @@ async fn deletion_leaves_one_version_that_serves_everywhere() {
             only(&world, &version);
             world.end().await;
         }
+    }
+}
+
+/// Nothing is left to do, so nothing has to be read: the namespace may be on its way out too.
+#[tokio::test(start_paused = true)]
+async fn deletion_of_what_rests_needs_no_target_group() {
+    let scene = Scene::side_by_side().short();
+    let groups = json!([{"name": NAME}, {"name": "snackgame-late"}]);
+    let manifest = Manifest::of(&scene).with("traffic.registration.targetGroups", groups);
+    let world = releasing(scene, &manifest, 488).await;
+    world.until_stalled(Reason::TargetGroupNotFound, 30).await;
+    let plan = GroupPlan {
+        check_path: "/health".to_owned(),
+        ..GroupPlan::new("snackgame-late", 8080)
+    };
+    let late = world.cloud.build_group(&world.built.vpc, &plan).unwrap();
+    world.listen_on(81, &late);
+    world.until_released(900).await;
+    let listeners = json!({"LoadBalancerArn": world.built.load_balancer});
+    let listeners = world
+        .cloud
+        .arrange("DescribeListeners", &listeners)
+        .unwrap();
+    let listener = listeners["Listeners"].as_array().unwrap().iter();
+    let listener = listener.clone().find(|one| one["Port"] == 81).unwrap();
+    for (action, about) in [
+        (
+            "DeleteListener",
+            json!({"ListenerArn": listener["ListenerArn"]}),
+        ),
+        ("DeleteTargetGroup", json!({"TargetGroupArn": late})),
+    ] {
+        world.cloud.arrange(action, &about).unwrap();
+    }
+    let before = world.mutations();
+    world.delete().await;
+    world.until_gone(60).await;
+    assert_eq!(
+        world.mutations(),
+        before,
+        "the new version serves as it did"
+    );
+    only(&world, NEW);
+    world.end().await;
+}
+
+/// What drains, and what was told to stop, would be left as it is for good.
+#[tokio::test(start_paused = true)]
+async fn deletion_of_what_is_on_its_way_waits_until_aws_can_be_read() {
+    for phase in [Phase::Draining, Phase::Stopping] {
+        let (world, _) = in_phase(Scene::side_by_side().short(), 489, phase).await;
+        let fault = world
+            .cloud
+            .set_fault(Fault::new("*", FaultKind::AccessDenied));
+        world.delete().await;
+        world.until_stalled(Reason::AccessDenied, 60).await;
+        world.watch(300).await;
+        assert!(world.release().await.is_some());
+        world.cloud.clear_faults(Some(fault));
+        world.until_gone(900).await;
+        only(&world, NEW);
+        world.end().await;
     }
 }
 

@@ -1,6 +1,7 @@
--- Which requests the controller would take from a BlueGreenRelease as it stands. `obj` is the
--- object. Whether an abort can still put everything back, only the controller knows: where it
--- cannot, status.lastRequest says so and nothing happens.
+-- Which requests the controller would take from a BlueGreenRelease as it stands, and something would
+-- follow. `obj` is the object. Whether an abort can still put everything back, only the controller
+-- knows: where it cannot, status.lastRequest says so and nothing happens. Of what is held, retry comes
+-- before promote.
 
 local status = obj.status or {}
 local spec = obj.spec or {}
@@ -11,7 +12,10 @@ local forward = course.direction == "Forward"
 local back = course.direction == "Back"
 local held = course.hold ~= nil
 local paused = course.pausedAt ~= nil
-local manual = spec.promotion ~= nil and spec.promotion.mode == "Manual"
+-- In place nothing waits for a promotion.
+local hosts = (spec.fleet or {}).hosts
+local in_place = hosts ~= nil and #(hosts.ports or {}) == 1
+local manual = spec.promotion ~= nil and spec.promotion.mode == "Manual" and not in_place
 local rollback_failed = false
 for _, condition in ipairs(status.conditions or {}) do
   if condition.type == "Stalled" and condition.reason == "RollbackFailed" then

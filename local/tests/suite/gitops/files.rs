@@ -1,7 +1,7 @@
 //! The files under `gitops/`, and how they are compared.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     fmt::Write as _,
     fs,
@@ -22,9 +22,8 @@ pub(super) struct Verdict {
     /// Asked by `tests/real/gitops.rs`.
     #[serde(rename = "argoCd")]
     _argo_cd: String,
-    /// The same.
-    #[serde(rename = "actions")]
-    _actions: Vec<String>,
+    /// That the scripts say so is asked there too; that it is so, where the object is recorded.
+    pub(super) actions: BTreeSet<String>,
 }
 
 /// Argo CD's actions, in the order in which its settings name them.

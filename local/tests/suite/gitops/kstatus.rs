@@ -5,14 +5,14 @@ use serde_json::Value;
 
 /// What kstatus says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Terminating,
     InProgress,
     Failed,
     Current,
 }
 
-pub(super) fn verdict(object: &Value) -> Status {
+pub(crate) fn verdict(object: &Value) -> Status {
     let metadata = &object["metadata"];
     if metadata["deletionTimestamp"].is_string() {
         return Status::Terminating;

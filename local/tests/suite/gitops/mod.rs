@@ -7,7 +7,7 @@
 
 mod cel;
 mod files;
-mod kstatus;
+pub(crate) mod kstatus;
 mod recorded;
 
 use std::collections::{BTreeMap, BTreeSet};

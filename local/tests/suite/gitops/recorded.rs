@@ -5,13 +5,20 @@
 
 mod aside;
 
-use bluegreen::api::{BlueGreenRelease, Phase, REQUEST_ANNOTATION, Reason};
+use std::collections::BTreeSet;
+
+use bluegreen::{
+    api::{
+        BlueGreenRelease, BlueGreenReleaseStatus, Phase, REQUEST_ANNOTATION, Reason, RequestOutcome,
+    },
+    plan,
+};
 use bluegreen_app::app::HealthBehaviour;
 use kube::api::{Patch, PatchParams};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::files::{compare, path};
+use super::files::{ACTIONS, compare, path, verdicts};
 use crate::harness::{Behaviour, Manifest, NAME, NEW, Scene, THIRD, World};
 
 /// Some time, for all of them.
@@ -63,6 +70,8 @@ impl Tape {
         let release = world.release().await.unwrap();
         let text = serde_norway::to_string(&masked(&release)).unwrap();
         compare(&path(&format!("statuses/{name}.yaml")), &text);
+        let offered = &verdicts()[name].actions;
+        assert_eq!(offered, &possible(world, &release), "the actions on {name}");
     }
 
     /// Waits for a phase and records it.
@@ -76,6 +85,37 @@ impl Tape {
         world.until_stalled(reason, 900).await;
         self.record(world, name).await;
     }
+}
+
+/// The verbs that the controller would take now, for the last revision, and that something would
+/// follow on.
+fn possible(world: &World, release: &BlueGreenRelease) -> BTreeSet<String> {
+    let Some((mut asked, seen)) = world.judge.seen() else {
+        return BTreeSet::new();
+    };
+    let status = release.status.clone().unwrap();
+    asked.spec = release.spec.clone();
+    asked.generation = release.metadata.generation.unwrap();
+    asked.deleting = release.metadata.deletion_timestamp.is_some();
+    let mut decide = |request: Option<String>| {
+        asked.request = request;
+        let now = world.clock.now().into();
+        plan::decide_whatever_status_says(&asked, &status, &seen, now).status
+    };
+    let unasked = decide(None);
+    let follows = |verb: &&str| {
+        let answered = decide(Some(format!("{verb} {} once more", status.revision)));
+        let last = answered.last_request.as_ref();
+        let taken = last != status.last_request.as_ref()
+            && last.is_some_and(|last| last.outcome == RequestOutcome::Accepted);
+        let nothing_follows = BlueGreenReleaseStatus {
+            last_request: unasked.last_request.clone(),
+            ..answered
+        };
+        taken && nothing_follows != unasked
+    };
+    let verbs = ACTIONS.into_iter().filter(follows);
+    verbs.map(str::to_owned).collect()
 }
 
 fn masked(release: &BlueGreenRelease) -> Value {

@@ -6,6 +6,8 @@
 //! the planner saw the world and as the world was. Where somebody else writes status too, only
 //! the truth is asked: see [`Judge::lied_to`].
 
+mod awaited;
+
 use std::{
     any::Any,
     cell::RefCell,
@@ -124,6 +126,8 @@ struct State {
     truth: Option<Arc<Value>>,
     /// The status that was decided last; none, as long as no controller has decided anything.
     decided: Option<BlueGreenReleaseStatus>,
+    /// The release as that pass read it, and what it saw.
+    seen: Option<(Release, Observation)>,
 }
 
 impl Judge {
@@ -173,6 +177,11 @@ impl Judge {
         self.0.state.lock().unwrap().lowest
     }
 
+    /// The release as the last pass read it, and what that pass saw.
+    pub(crate) fn seen(&self) -> Option<(Release, Observation)> {
+        self.0.state.lock().unwrap().seen.clone()
+    }
+
     /// The planner for a controller of this judge's world. The last judge that was asked is the
     /// one that sits on this thread.
     pub(crate) fn planner(&self) -> Planner {
@@ -216,7 +225,12 @@ impl Judge {
                 self.report(&format!("{broken}, as it was in truth"));
             }
         }
-        self.0.state.lock().unwrap().decided = Some(decision.status.clone());
+        if let Some(astray) = awaited::astray(release, &decision.status) {
+            self.report(&format!("whoever waits by kstatus is misled: {astray}"));
+        }
+        let mut state = self.0.state.lock().unwrap();
+        state.decided = Some(decision.status.clone());
+        state.seen = Some((release.clone(), seen.clone()));
     }
 
     /// A release rests, and this is true of the ports of its fleet.

@@ -153,6 +153,37 @@ fn a_turn_from_back_to_forward_is_noticed() {
 }
 
 #[test]
+fn a_status_that_misleads_whoever_waits_is_noticed() {
+    let before = status("Forward", &proven());
+    for conditions in [
+        json!([["Ready", "True"]]),
+        json!([
+            ["Ready", "False"],
+            ["Reconciling", "True"],
+            ["Stalled", "True"]
+        ]),
+    ] {
+        let judge = judge();
+        let mut after = before.clone();
+        after.conditions = conditions
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                from_value(json!({
+                    "type": one[0], "status": one[1], "reason": "Releasing", "message": "draining",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }))
+                .unwrap()
+            })
+            .collect();
+        judge.decided(&release(), &before, &seen([]), &stopping(after));
+        let violations = judge.violations().join("\n");
+        assert!(violations.contains("kstatus"), "{violations}");
+    }
+}
+
+#[test]
 fn a_process_that_is_left_over_at_rest_is_noticed() {
     let judge = judge();
     let mut status = status("Forward", &proven());

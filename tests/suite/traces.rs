@@ -25,6 +25,7 @@ use kube::{
 };
 use receiver::{Manner, Receiver};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -274,4 +275,29 @@ async fn nothing_of_it_runs_where_no_collector_is_named() {
     controller.env("OTEL_EXPORTER_OTLP_ENDPOINT", "");
     let controller = cluster.run(&mut controller).await;
     assert!(!controller.sends());
+}
+
+/// What is not JSON, a program that reads the log passes over.
+#[tokio::test]
+async fn each_line_of_its_log_is_json_where_that_is_asked_for() {
+    let cluster = Cluster::start().await;
+    let mut controller = cluster.controller();
+    controller.args(["--log-format", "json"]);
+    let mut controller = cluster.run(&mut controller).await;
+    controller.terminate();
+    assert!(controller.ended().await.success(), "{}", controller.log());
+    let log = controller.log();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    for line in &lines {
+        assert!(text(&line["level"]), "{line}");
+        assert!(text(&line["fields"]["message"]), "{line}");
+        assert!(text(&line["timestamp"]), "{line}");
+    }
+    // A pass that cannot read AWS writes a status, which is a line.
+    let of_the_release = |line: &Value| line["span"]["release"] == "default/snackgame";
+    assert!(lines.iter().any(of_the_release), "{log}");
 }

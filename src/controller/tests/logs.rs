@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
 
 use super::{
@@ -77,6 +77,32 @@ async fn an_effect_for_a_status_that_is_the_same_is_a_line_too() {
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0]["fields"]["step"].is_string(), "{lines:#?}");
+}
+
+/// What is changed of the object's metadata is told too, where its status stays as it is.
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_that_is_put_on_or_taken_off_is_a_line() {
+    for (field, value, step) in [
+        ("finalizers", json!([]), "Claim"),
+        (
+            "deletionTimestamp",
+            json!("2027-01-15T08:00:00Z"),
+            "RemoveFinalizer",
+        ),
+    ] {
+        let log = Log::begin(LevelFilter::INFO);
+        let harness = Harness::new(acts_once);
+        harness
+            .server
+            .edit(|object| object["metadata"][field] = value);
+        harness.pass().await.unwrap();
+        let lines = log.lines();
+        assert_eq!(harness.server.statuses(), [] as [Value; 0], "{step}");
+        assert_eq!(harness.server.patches().len(), 1, "{step}");
+        assert_eq!(lines.len(), 1, "{step}: {lines:#?}");
+        assert_eq!(lines[0]["fields"]["step"], step);
+        assert_eq!(lines[0]["span"]["release"], "games/shop");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -211,6 +211,35 @@ fn the_page_has_every_metric_with_its_type_and_labels_and_no_other() {
     assert_eq!(listed, exposed());
 }
 
+/// As Prometheus' own advice has it: one prefix, base units, `_total` for what only grows, and no
+/// label's name in a metric's.
+#[test]
+fn metrics_are_named_as_prometheus_asks() {
+    let units = [
+        "milliseconds",
+        "millis",
+        "ms",
+        "minutes",
+        "hours",
+        "percent",
+    ];
+    for (name, Exposed { kind, labels }) in exposed() {
+        let words: Vec<_> = name.split('_').collect();
+        let plain =
+            |word: &&str| !word.is_empty() && word.bytes().all(|sign| sign.is_ascii_lowercase());
+        assert!(words.iter().all(plain), "{name}");
+        assert_eq!(words[0], "bluegreen", "{name}");
+        assert_eq!(words.last() == Some(&"total"), kind == "counter", "{name}");
+        let times = name.contains("duration") || kind == "histogram";
+        assert_eq!(words.contains(&"seconds"), times, "{name}");
+        assert!(!times || words.last() == Some(&"seconds"), "{name}");
+        assert!(!words.iter().any(|word| units.contains(word)), "{name}");
+        for label in labels.keys() {
+            assert!(!words.contains(&label.as_str()), "{name} and {label}");
+        }
+    }
+}
+
 #[test]
 fn what_is_alerted_on_is_exposed() {
     let exposed = exposed();

@@ -54,6 +54,10 @@ pub(crate) enum Lacks {
 
 impl Lacks {
     /// It lacks the feature exactly when this was seen.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every caller makes both values for this alone"
+    )]
     pub(crate) fn when<T: std::fmt::Debug + PartialEq>(seen: T, lacking: T) -> Self {
         if seen == lacking {
             Self::Still

@@ -142,3 +142,19 @@ fn continuous_integration_runs_the_test_command_of_the_readme() {
         "README.md and .ci/run both have the line `{command}`"
     );
 }
+
+/// What takes long comes after what fails soon, and none of it is left out.
+#[test]
+fn continuous_integration_runs_every_suite_on_real_servers() {
+    let script = text(&root().join(".ci/run"));
+    let (_, after) = script
+        .split_once("\ncargo test --workspace\n")
+        .expect(".ci/run has the test command of the README");
+    let whole = after
+        .lines()
+        .any(|line| !line.starts_with('#') && line.ends_with(" tests/real/run"));
+    assert!(
+        whole,
+        ".ci/run calls tests/real/run, without the name of a suite"
+    );
+}

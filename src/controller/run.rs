@@ -240,7 +240,7 @@ impl<W: World> Shell<W> {
             tokio::select! {
                 ended = passes.next() => match ended {
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => passed_over(&ctx, &error),
+                    Some(Err(error)) => passed_over(&ctx, &scope, &error),
                     None if stop.is_cancelled() => break Ok(Ended::Complete),
                     None => break Err(StartError::LoopEnded),
                 },
@@ -261,7 +261,11 @@ impl<W: World> Shell<W> {
 }
 
 /// What the run stream says besides the end of passes.
-fn passed_over<W>(ctx: &Ctx<W>, error: &ControllerError<super::error::Error, watcher::Error>) {
+fn passed_over<W>(
+    ctx: &Ctx<W>,
+    scope: &str,
+    error: &ControllerError<super::error::Error, watcher::Error>,
+) {
     match error {
         // Logged where it was handled, in the error policy.
         ControllerError::ReconcilerFailed(..) => {}
@@ -272,7 +276,11 @@ fn passed_over<W>(ctx: &Ctx<W>, error: &ControllerError<super::error::Error, wat
             }
             debug!(%reference, "the release is gone");
         }
-        ControllerError::QueueError(error) => warn!(%error, "the watch failed and is tried again"),
+        // Whatever it cannot see of the releases, it goes on with those that it knows.
+        ControllerError::QueueError(error) => warn!(
+            "the watch failed and is tried again: {}",
+            startup::unwatched(error, scope)
+        ),
         ControllerError::RunnerError(error) => warn!(%error, "the runner failed"),
     }
 }

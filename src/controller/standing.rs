@@ -19,6 +19,10 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// this is generous: a machine that swaps may not answer for some seconds.
 const STUCK: Duration = Duration::from_secs(60);
 
+/// How the definition comes to be there, for messages.
+pub(super) const INSTALL: &str = "install the chart bluegreen-crds, or apply crds/ \
+     (bluegreen-controller crd | kubectl apply -f -)";
+
 /// What the controller is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Stage {
@@ -59,10 +63,10 @@ impl Stage {
     pub fn text(&self) -> String {
         match self {
             Self::Starting => "waiting for the API server's first answer".to_owned(),
-            Self::Undefined => "waiting for the CustomResourceDefinition \
-                 bluegreenreleases.bluegreen.dev, which is not installed; install the chart \
-                 bluegreen-crds, or apply crds/ (bluegreen-controller crd | kubectl apply -f -)"
-                .to_owned(),
+            Self::Undefined => format!(
+                "waiting for the CustomResourceDefinition bluegreenreleases.bluegreen.dev, which \
+                 is not installed; {INSTALL}"
+            ),
             Self::Electing => "waiting for the first sight of the lease".to_owned(),
             Self::StandingBy { leader } => format!("ok, standing by; {leader} leads"),
             Self::Elected => "leading; waiting for the end of the time of a leader whose lease \

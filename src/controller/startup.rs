@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use kube::{Api, Client, Config, api::ListParams, core::Status};
+use kube::{Api, Client, Config, api::ListParams, core::Status, runtime::watcher};
 use tracing::info;
 
-use super::{
-    Stage, Standing,
-    cached::Cached,
-    error::{Error, call},
-};
+use super::{Stage, Standing, cached::Cached, error::call, standing::INSTALL};
+use crate::causes;
 
 /// How often to look for a definition that is not there. A person waits for it.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -82,7 +79,9 @@ pub(super) async fn definition(api: &Api<Cached>, scope: &str, server: &str, sta
                         info!("{}", Stage::Undefined.text());
                     }
                 }
-                Some(status) => standing.trouble(&refused(status, scope, &error)),
+                Some(status) => standing.trouble(&remedy(status, scope).unwrap_or_else(|| {
+                    format!("the Kubernetes API server refuses: {error}; it is asked again")
+                })),
                 None => standing.trouble(&format!(
                     "the Kubernetes API server does not answer: {error}; it is asked again; check \
                      that {server} can be reached from here"
@@ -93,21 +92,69 @@ pub(super) async fn definition(api: &Api<Cached>, scope: &str, server: &str, sta
     }
 }
 
-/// What a person should read of a refusal.
-fn refused(status: &Status, scope: &str, error: &Error) -> String {
-    if status.is_forbidden() {
-        return format!(
-            "no permission to list releases {scope}: {}; grant get, list, watch and patch on \
-             bluegreenreleases and update on bluegreenreleases/status (the Helm chart's role does)",
-            status.message
-        );
+/// What a person should read of a watch that failed.
+pub(super) fn unwatched(error: &watcher::Error, scope: &str) -> String {
+    let status = match error {
+        watcher::Error::WatchError(status) => Some(status.as_ref()),
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => match error {
+            kube::Error::Api(status) => Some(status.as_ref()),
+            _ => None,
+        },
+        watcher::Error::NoResourceVersion => None,
+    };
+    status
+        .and_then(|status| remedy(status, scope))
+        .unwrap_or_else(|| causes::told(error))
+}
+
+/// What a person should read of a refusal, and what to do about it, where that is known.
+fn remedy(status: &Status, scope: &str) -> Option<String> {
+    let said = &status.message;
+    match status.code {
+        401 => Some(format!(
+            "the Kubernetes API server does not accept our credentials: {said}; renew the token or \
+             certificate in the kubeconfig and restart the controller, which reads it once; a token \
+             in a file of its own, as a pod has it, is read again by itself"
+        )),
+        403 => Some(format!(
+            "no permission to list releases {scope}: {said}; grant get, list, watch and patch on \
+             bluegreenreleases and update on bluegreenreleases/status (the Helm chart's role does)"
+        )),
+        404 => Some(format!(
+            "the Kubernetes API server does not know the CustomResourceDefinition \
+             bluegreenreleases.bluegreen.dev: {said}; {INSTALL}"
+        )),
+        _ => None,
     }
-    if status.code == 401 {
-        return format!(
-            "the Kubernetes API server does not accept our credentials: {}; renew the token or \
-             certificate in the kubeconfig",
-            status.message
-        );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_that_failed_is_told_with_its_remedy_where_there_is_one() {
+        let refused = |code| {
+            Status::failure("the server's words", "Because")
+                .with_code(code)
+                .boxed()
+        };
+        let told = |error| unwatched(&error, "in namespace games");
+        for (code, remedy) in [
+            (401, "restart the controller"),
+            (403, "grant get, list, watch and patch"),
+            (404, "install the chart bluegreen-crds"),
+            (410, ""),
+        ] {
+            let started = watcher::Error::WatchStartFailed(kube::Error::Api(refused(code)));
+            for error in [watcher::Error::WatchError(refused(code)), started] {
+                let text = told(error);
+                assert!(text.contains("the server's words"), "{text}");
+                assert!(text.contains(remedy), "{text}");
+            }
+        }
+        assert!(told(watcher::Error::NoResourceVersion).contains("resourceVersion"));
     }
-    format!("the Kubernetes API server refuses: {error}; it is asked again")
 }

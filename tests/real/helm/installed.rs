@@ -38,6 +38,13 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
     suite
         .case(
             Side::Real,
+            "the definition by itself, and the controller without it",
+            definition_by_itself(real),
+        )
+        .await;
+    suite
+        .case(
+            Side::Real,
             "every set of values is valid, also in a dry run",
             sets(real),
         )
@@ -69,7 +76,18 @@ async fn get(cluster: &Cluster, what: &[&str]) -> Value {
 
 /// `helm install` or `helm upgrade`, with what this server needs.
 pub(crate) async fn apply(cluster: &Cluster, verb: &str, chart: &Path, more: &[&str]) -> String {
-    let what = [verb, RELEASE, word(chart), "--namespace", NAMESPACE];
+    apply_as(cluster, verb, RELEASE, chart, more).await
+}
+
+/// The same, with another name of the release.
+async fn apply_as(
+    cluster: &Cluster,
+    verb: &str,
+    release: &str,
+    chart: &Path,
+    more: &[&str],
+) -> String {
+    let what = [verb, release, word(chart), "--namespace", NAMESPACE];
     let arguments = [&what[..], &HERE[..], more].concat();
     helm(cluster, &arguments).await
 }
@@ -99,13 +117,9 @@ async fn life(real: &Real) {
     cluster.established(DEFINITION).await;
     assert_eq!(replicas(&cluster).await, 2);
     assert_eq!(fields(&cluster).await["added"], Value::Null);
-    cluster.namespace("games").await;
-    let example = real.tools.project.join("examples/snackgame-hosts.yaml");
-    let create = ["create", "--namespace=games", "--filename", word(&example)];
-    kubectl(&cluster, &create).await;
-    get(&cluster, &SNACKGAME).await;
+    snackgame(real, &cluster).await;
 
-    with_another_field(&chart);
+    with_another_field(&chart.join("charts/bluegreen-crds"));
     apply(&cluster, "upgrade", &chart, &["--set", "replicas=3"]).await;
     assert_eq!(replicas(&cluster).await, 3);
     assert_eq!(fields(&cluster).await["added"], json!({ "type": "string" }));
@@ -116,22 +130,60 @@ async fn life(real: &Real) {
     assert_eq!(fields(&cluster).await["added"], Value::Null);
 
     helm(&cluster, &["uninstall", RELEASE, "--namespace", NAMESPACE]).await;
-    let left = left(&cluster).await;
-    assert_eq!(
-        left,
-        [format!(
-            "customresourcedefinition.apiextensions.k8s.io/{DEFINITION}"
-        )]
-    );
-    // A definition that is being deleted is still listed while its objects are.
-    for what in [&["crd", DEFINITION][..], &SNACKGAME] {
-        let kept = get(&cluster, what).await;
-        assert_eq!(kept["metadata"]["deletionTimestamp"], Value::Null);
-    }
+    definition_is_left(&cluster).await;
 
     another_name(&cluster, &chart).await;
     apply(&cluster, "install", &chart, &[]).await;
     get(&cluster, &SNACKGAME).await;
+}
+
+/// Makes a release.
+async fn snackgame(real: &Real, cluster: &Cluster) {
+    cluster.namespace("games").await;
+    let example = real.tools.project.join("examples/snackgame-hosts.yaml");
+    let create = ["create", "--namespace=games", "--filename", word(&example)];
+    kubectl(cluster, &create).await;
+    get(cluster, &SNACKGAME).await;
+}
+
+/// That of all that is ours the definition is left, with the release.
+async fn definition_is_left(cluster: &Cluster) {
+    let definition = format!("customresourcedefinition.apiextensions.k8s.io/{DEFINITION}");
+    assert_eq!(left(cluster).await, [definition]);
+    // A definition that is being deleted is still listed while its objects are.
+    for what in [&["crd", DEFINITION][..], &SNACKGAME] {
+        let kept = get(cluster, what).await;
+        assert_eq!(kept["metadata"]["deletionTimestamp"], Value::Null);
+    }
+}
+
+/// As the README says it for who installs the definition by itself.
+async fn definition_by_itself(real: &Real) {
+    const DEFINITIONS: &str = "bluegreen-crds";
+    let cluster = Cluster::start(real).await;
+    let controller = copied(real, &cluster).await;
+    let definitions = controller.with_file_name(DEFINITIONS);
+    let new = ["--create-namespace"];
+    apply_as(&cluster, "install", DEFINITIONS, &definitions, &new).await;
+    cluster.established(DEFINITION).await;
+    snackgame(real, &cluster).await;
+    let without = ["--set=crds.enabled=false"];
+    apply(&cluster, "install", &controller, &without).await;
+    assert_eq!(replicas(&cluster).await, 2);
+
+    with_another_field(&definitions);
+    apply_as(&cluster, "upgrade", DEFINITIONS, &definitions, &[]).await;
+    assert_eq!(fields(&cluster).await["added"], json!({ "type": "string" }));
+    let more = ["--set=crds.enabled=false", "--set=replicas=3"];
+    apply(&cluster, "upgrade", &controller, &more).await;
+    assert_eq!(replicas(&cluster).await, 3);
+    assert_eq!(fields(&cluster).await["added"], json!({ "type": "string" }));
+
+    for release in [RELEASE, DEFINITIONS] {
+        let uninstall = ["uninstall", release, "--namespace", NAMESPACE];
+        helm(&cluster, &uninstall).await;
+        definition_is_left(&cluster).await;
+    }
 }
 
 /// A definition that was kept belongs to the release of that name: another one is told so.
@@ -163,10 +215,8 @@ async fn copied(real: &Real, cluster: &Cluster) -> PathBuf {
     copy.join("bluegreen-controller")
 }
 
-fn change_definition(chart: &Path, change: impl FnOnce(&mut Value)) {
-    let file = chart
-        .join("charts/bluegreen-crds/files")
-        .join(format!("{FILE}.yaml"));
+fn change_definition(definitions: &Path, change: impl FnOnce(&mut Value)) {
+    let file = definitions.join("files").join(format!("{FILE}.yaml"));
     let text = fs::read_to_string(&file).unwrap();
     let mut definition: Value = serde_norway::from_str(&text).unwrap();
     change(&mut definition);
@@ -174,8 +224,8 @@ fn change_definition(chart: &Path, change: impl FnOnce(&mut Value)) {
 }
 
 /// The chart as a next version may have it: the definition has a field more.
-fn with_another_field(chart: &Path) {
-    change_definition(chart, |definition| {
+fn with_another_field(definitions: &Path) {
+    change_definition(definitions, |definition| {
         let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         schema["properties"]["spec"]["properties"]["added"] = json!({ "type": "string" });
     });

@@ -16,6 +16,7 @@ use super::{
     Real,
     field::{Controller, Field, LOOK, NEW_VERSION, SOON, define},
     proxy::Proxy,
+    rbac::nothing_was_refused,
     report::{Case, Side, Suite},
     servers::Cluster,
     tools,
@@ -42,7 +43,7 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         .await;
     let cases: Vec<(&str, Case<'_>)> = vec![
         (
-            "it waits for permission, and says for which",
+            "it waits for permission, and says for which, also in the middle",
             waits_for_permission(real, &cluster).boxed_local(),
         ),
         (
@@ -82,11 +83,19 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
             beside,
         )
         .await;
+    suite
+        .case(
+            Side::Real,
+            "the chart's roles are enough for all of them",
+            async { nothing_was_refused(&cluster) },
+        )
+        .await;
 }
 
 async fn waits_for_the_definition(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "undefined", 1, 0).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, cluster).await;
+    let mut controller = field.controller(real, &account, "first");
     let text = controller
         .until_ready_says("CustomResourceDefinition")
         .await;
@@ -98,48 +107,85 @@ async fn waits_for_the_definition(real: &Real, cluster: &Cluster) {
     ended_well(field, &mut controller).await;
 }
 
+/// An account of its own gets its rights one after the other, and loses those on releases in the
+/// middle of one.
 async fn waits_for_permission(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "forbidden", 2, 1).await;
-    let account = ["create", "serviceaccount", "releaser", "-n", "forbidden"];
-    tools::run(&mut cluster.kubectl(&account)).await.good();
+    let nobody = cluster.kubeconfig("nobody", "nobodys-token");
+    let mut controller = field.controller(real, &nobody, "nobody");
+    let text = controller
+        .until_ready_says("does not accept our credentials")
+        .await;
+    assert!(text.contains("restart the controller"), "{text}");
+    assert!(controller.end(Signal::TERM).await.success());
+
+    let kubectl = async |arguments: &[&str]| {
+        let arguments = [arguments, &["-n", "forbidden"]].concat();
+        tools::run(&mut cluster.kubectl(&arguments)).await.good()
+    };
+    kubectl(&["create", "serviceaccount", "releaser"]).await;
     let token = cluster.token("forbidden", "releaser").await;
-    let kubeconfig = cluster.kubeconfig("releaser", &token);
+    // A watch that is open goes on without permission, so it has to be cut.
+    let proxy = Proxy::start(cluster.port()).await;
+    let kubeconfig = cluster.kubeconfig_at("releaser", &token, proxy.port);
     let mut controller = field.controller(real, &kubeconfig, "first");
     let text = controller
         .until_ready_says("no permission to list releases")
         .await;
     assert!(text.contains("grant get, list, watch and patch"), "{text}");
-    let releases = "--verb=get,list,watch,patch,update";
-    let resources =
+    let role = |name, verbs, resources| ["create", "role", name, verbs, resources];
+    let releases =
         "--resource=bluegreenreleases.bluegreen.dev,bluegreenreleases.bluegreen.dev/status";
-    let role = [
-        "create",
-        "role",
-        "releaser",
-        "-n",
-        "forbidden",
+    kubectl(&role(
+        "releases",
+        "--verb=get,list,watch,patch,update",
         releases,
-        resources,
-    ];
-    tools::run(&mut cluster.kubectl(&role)).await.good();
-    let (role, account) = ("--role=releaser", "--serviceaccount=forbidden:releaser");
-    let binding = [
+    ))
+    .await;
+    let subject = "--serviceaccount=forbidden:releaser";
+    let bound = [
         "create",
         "rolebinding",
-        "releaser",
-        "-n",
-        "forbidden",
-        role,
-        account,
+        "releases",
+        "--role=releases",
+        subject,
     ];
-    tools::run(&mut cluster.kubectl(&binding)).await.good();
+    kubectl(&bound).await;
     let text = controller
         .until_ready_says("no permission for the lease")
         .await;
     assert!(text.contains("--leader-election=false"), "{text}");
+    let leases = "--resource=leases.coordination.k8s.io";
+    kubectl(&role(
+        "leases",
+        "--verb=get,list,watch,create,update",
+        leases,
+    ))
+    .await;
+    kubectl(&["create", "rolebinding", "leases", "--role=leases", subject]).await;
+    controller.until_ready_says("ok").await;
     assert!(field.changes().is_empty());
-    assert!(controller.end(Signal::TERM).await.success());
-    field.close().await;
+
+    field.apply(cluster, NEW_VERSION).await;
+    until_changes(&field, &controller, 2).await;
+    kubectl(&["delete", "rolebinding", "releases"]).await;
+    until_logged(
+        &controller,
+        &["a pass failed and is tried again", "is forbidden"],
+    )
+    .await;
+    let made = field.changes().len();
+    proxy.cut();
+    let remedy = "grant get, list, watch and patch";
+    until_logged(
+        &controller,
+        &["the watch failed and is tried again", remedy],
+    )
+    .await;
+    assert!(field.changes().len() <= made + 1, "{}", controller.log());
+    kubectl(&bound).await;
+    field.until_released(NEW_VERSION).await;
+    ended_well(field, &mut controller).await;
 }
 
 async fn says_what_is_wrong_with_a_kubeconfig(real: &Real) {
@@ -173,7 +219,8 @@ async fn says_what_is_wrong_with_a_kubeconfig(real: &Real) {
 
 async fn a_whole_release(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "whole", 3, 2).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, cluster).await;
+    let mut controller = field.controller(real, &account, "first");
     field.apply(cluster, NEW_VERSION).await;
     let wait = [
         "wait",
@@ -228,36 +275,55 @@ async fn killed(real: &Real) {
     let mut cluster = Cluster::start(real).await;
     define(&cluster).await;
     let field = Field::build(&cluster, "killed", 4, 3).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, &cluster).await;
+    cluster.stop_api(Signal::KILL).await;
+    let mut controller = field.controller(real, &account, "first");
+    let text = controller.until_ready_says("does not answer").await;
+    assert!(text.contains(&cluster.url()), "{text}");
+    cluster.start_api().await;
+    controller.until_ready_says("ok").await;
     field.apply(&cluster, NEW_VERSION).await;
     for changes in [2, 5] {
         until_changes(&field, &controller, changes).await;
         cluster.stop_api(Signal::KILL).await;
-        sleep(GONE).await;
+        one_more_at_most(&field, &controller, GONE).await;
         cluster.start_api().await;
     }
     field.until_released(NEW_VERSION).await;
     ended_well(field, &mut controller).await;
+    nothing_was_refused(&cluster);
 }
 
 async fn halted(real: &Real) {
     let cluster = Cluster::start(real).await;
     define(&cluster).await;
     let field = Field::build(&cluster, "halted", 5, 4).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, &cluster).await;
+    let mut controller = field.controller(real, &account, "first");
     field.apply(&cluster, NEW_VERSION).await;
     until_changes(&field, &controller, 3).await;
     cluster.halt_etcd();
-    sleep(HALTED).await;
+    one_more_at_most(&field, &controller, HALTED).await;
     cluster.continue_etcd();
     field.until_released(NEW_VERSION).await;
     ended_well(field, &mut controller).await;
+    nothing_was_refused(&cluster);
+}
+
+/// Lets an outage last. Nothing can be written down in it, so no change is made in AWS but the one
+/// that was written down before.
+async fn one_more_at_most(field: &Field, controller: &Controller, outage: Duration) {
+    let made = field.changes().len();
+    sleep(outage).await;
+    let changes = field.changes();
+    let more = changes.len() - made;
+    assert!(more <= 1, "{more} more: {changes:#?}\n{}", controller.log());
 }
 
 async fn cut(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "cut", 6, 5).await;
     let proxy = Proxy::start(cluster.port()).await;
-    let kubeconfig = cluster.kubeconfig_at("cut", cluster.admin_token(), proxy.port);
+    let kubeconfig = field.account_at(real, cluster, proxy.port).await;
     let mut controller = field.controller(real, &kubeconfig, "first");
     field.apply(cluster, NEW_VERSION).await;
     let released = field.until_released(NEW_VERSION);
@@ -279,8 +345,9 @@ async fn cut(real: &Real, cluster: &Cluster) {
 /// made while the definition was another one.
 async fn broken_beside(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "beside", 7, 0).await;
+    let account = field.account(real, cluster).await;
     field.break_two(cluster).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let mut controller = field.controller(real, &account, "first");
     field.apply(cluster, NEW_VERSION).await;
     field.until_released(NEW_VERSION).await;
     let events = ["get", "events", "-n", "beside"];
@@ -311,6 +378,17 @@ async fn until_changes(field: &Field, controller: &Controller, changes: usize) {
             "{changes} changes were not made in {SOON:?}\n{}",
             controller.log()
         );
+        sleep(LOOK).await;
+    }
+}
+
+/// Waits until it has written a line with all of these words.
+async fn until_logged(controller: &Controller, words: &[&str]) {
+    let began = Instant::now();
+    let said = |line: &str| words.iter().all(|word| line.contains(word));
+    while !controller.log().lines().any(said) {
+        let waited = began.elapsed();
+        assert!(waited < SOON, "{words:?} are not in\n{}", controller.log());
         sleep(LOOK).await;
     }
 }

@@ -1,7 +1,12 @@
 //! A field to release on: a simulated AWS with hosts whose processes are real, under load, and
 //! controllers that are processes too, on a real API server, in real time.
 
-use std::{net::Ipv4Addr, path::Path, process::ExitStatus, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 
 use bluegreen::api::{BlueGreenRelease, BlueGreenReleaseStatus, Phase, crd};
 use bluegreen_app::load::{Mix, RequestClass};
@@ -26,9 +31,10 @@ use tokio::{
 
 use super::{
     Real,
+    helm::RELEASE,
     process::Process,
     servers::{Cluster, free_port},
-    tools::command,
+    tools::{command, run, word},
 };
 
 /// How long a release may take here. It needs half a minute, and as long again for each leader
@@ -154,6 +160,11 @@ pub(crate) async fn redefine(cluster: &Cluster, change: impl FnOnce(&mut Value))
 pub(crate) enum Place {
     /// In the field's namespace, where its lease is too.
     Here,
+    /// In the field's namespace, with its lease in this one.
+    HereLed {
+        /// The lease's namespace.
+        lease: String,
+    },
     /// In all namespaces, with its lease in this one.
     Everywhere {
         /// The lease's namespace.
@@ -188,9 +199,37 @@ impl Field {
         let file = cluster.folder().join(format!("{}.json", self.namespace));
         std::fs::write(&file, manifest(&self.namespace, version).to_string()).unwrap();
         let file = file.display().to_string();
-        super::tools::run(&mut cluster.kubectl(&["apply", "-f", &file]))
+        run(&mut cluster.kubectl(&["apply", "-f", &file]))
             .await
             .good();
+    }
+
+    /// A kubeconfig of the chart's service account, with the rights that the chart gives it where
+    /// this namespace is the only one that it watches.
+    pub(crate) async fn account(&self, real: &Real, cluster: &Cluster) -> PathBuf {
+        self.account_at(real, cluster, cluster.port()).await
+    }
+
+    /// The same, for the server behind another port.
+    pub(crate) async fn account_at(&self, real: &Real, cluster: &Cluster, port: u16) -> PathBuf {
+        let namespace = &self.namespace;
+        let chart = real.tools.project.join("charts/bluegreen-controller");
+        let template = [
+            "template",
+            RELEASE,
+            word(&chart),
+            &format!("--namespace={namespace}"),
+            &format!("--set=watchNamespace={namespace}"),
+            "--show-only=templates/serviceaccount.yaml",
+            "--show-only=templates/rbac.yaml",
+        ];
+        let objects = run(&mut cluster.helm(&template)).await.good();
+        let file = cluster.folder().join(format!("{namespace}.account.yaml"));
+        std::fs::write(&file, objects).unwrap();
+        let create = ["create", "--filename", word(&file)];
+        run(&mut cluster.kubectl(&create)).await.good();
+        let token = cluster.token(namespace, RELEASE).await;
+        cluster.kubeconfig_at(namespace, &token, port)
     }
 
     /// Starts a controller for this field alone. `who` is its name in the lease and in the ledger.
@@ -217,6 +256,10 @@ impl Field {
                 Place::Here => vec![
                     format!("--namespace={}", self.namespace),
                     format!("--lease-namespace={}", self.namespace),
+                ],
+                Place::HereLed { lease } => vec![
+                    format!("--namespace={}", self.namespace),
+                    format!("--lease-namespace={lease}"),
                 ],
                 Place::Everywhere { lease } => vec![format!("--lease-namespace={lease}")],
                 Place::Unled => vec![
@@ -266,7 +309,7 @@ impl Field {
         ];
         // The server takes a moment to know the new definition.
         let began = Instant::now();
-        while !super::tools::run(&mut cluster.kubectl(&create)).await.ok {
+        while !run(&mut cluster.kubectl(&create)).await.ok {
             assert!(began.elapsed() < RELEASED, "it is never taken");
         }
         redefine(cluster, |schema| *schema = strict).await;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Real,
     field::{Field, LEASE, LOOK, NEW_VERSION, define},
+    rbac,
     report::{Side, Suite, bounded},
     servers::Cluster,
 };
@@ -111,6 +112,12 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
             Err(why) => suite.real_failed(&name, &why),
         }
     }
+    let rights = "the chart's roles are enough for all of them";
+    suite
+        .case(Side::Real, rights, async {
+            rbac::nothing_was_refused(&cluster);
+        })
+        .await;
     for fate in FATES {
         let same = changes.iter().filter(|(of, _)| *of == fate);
         let mut took: Vec<Duration> = same.map(|(_, took)| *took).collect();
@@ -179,7 +186,7 @@ async fn release(
     let namespace = namespace(seed);
     let field = Field::build(cluster, &namespace, seed, slot).await;
     let leases: Api<Lease> = Api::namespaced(cluster.client().await, &namespace);
-    let kubeconfig = cluster.admin();
+    let kubeconfig = field.account(real, cluster).await;
     let mut names = ["first", "second", "third", "fourth"].into_iter();
     let mut start = || field.controller(real, &kubeconfig, names.next().expect("four are enough"));
     let mut controllers = vec![start(), start()];

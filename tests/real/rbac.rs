@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bluegreen::api::Phase;
+use futures::FutureExt;
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -16,7 +17,7 @@ use super::{
     Real,
     field::{Controller, DEFINITION, Field, LOOK, NEW_VERSION, Place, SOON},
     helm::{NAMESPACE, RELEASE, apply},
-    report::{Side, Suite},
+    report::{Case, Side, Suite},
     servers::Cluster,
     tools::run,
 };
@@ -25,47 +26,66 @@ use super::{
 type Right = String;
 
 pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
-    let cluster = Cluster::start(real).await;
-    suite
-        .case(
-            Side::Real,
-            "everything the controller does",
-            exercise(real, &cluster),
-        )
-        .await;
-    let granted = granted(&cluster).await;
-    let (used, forbidden) = asked(&cluster);
-    println!("rbac: granted {granted:?}");
-    suite
-        .case(Side::Real, "no grant is missing", async {
-            assert!(forbidden.is_empty(), "{forbidden:#?}");
-            let missing: Vec<_> = used.difference(&granted).collect();
-            assert!(missing.is_empty(), "used and not granted: {missing:#?}");
-        })
-        .await;
-    suite
-        .case(Side::Real, "no grant is unused", async {
-            let unused: Vec<_> = granted.difference(&used).collect();
-            assert!(unused.is_empty(), "granted and not used: {unused:#?}");
-        })
-        .await;
+    let (everywhere, one) = (Cluster::start(real).await, Cluster::start(real).await);
+    let cases: Vec<(&str, Case<'_>)> = vec![
+        (
+            "everything the controller does, in all namespaces",
+            in_all_namespaces(real, &everywhere).boxed_local(),
+        ),
+        (
+            "everything the controller does, in one namespace",
+            in_one_namespace(real, &one).boxed_local(),
+        ),
+    ];
+    suite.together(Side::Real, cases).await;
+    for (cluster, scope) in [(&everywhere, "all namespaces"), (&one, "one namespace")] {
+        let granted = granted(cluster).await;
+        let (used, forbidden) = asked(cluster);
+        println!("rbac: granted in {scope} {granted:?}");
+        let name = format!("no grant is missing, in {scope}");
+        suite
+            .case(Side::Real, &name, async {
+                assert!(forbidden.is_empty(), "{forbidden:#?}");
+                let missing: Vec<_> = used.difference(&granted).collect();
+                assert!(missing.is_empty(), "used and not granted: {missing:#?}");
+            })
+            .await;
+        let name = format!("no grant is unused, in {scope}");
+        suite
+            .case(Side::Real, &name, async {
+                let unused: Vec<_> = granted.difference(&used).collect();
+                assert!(unused.is_empty(), "granted and not used: {unused:#?}");
+            })
+            .await;
+    }
+}
+
+async fn in_all_namespaces(real: &Real, cluster: &Cluster) {
+    let field = Field::build(cluster, "rbac", 1, 0).await;
+    let lease = NAMESPACE.to_owned();
+    exercise(real, cluster, field, &[], &Place::Everywhere { lease }).await;
+}
+
+/// The chart and the lease are in another namespace than the releases.
+async fn in_one_namespace(real: &Real, cluster: &Cluster) {
+    let field = Field::build(cluster, "rbac", 2, 1).await;
+    let watch = format!("--set=watchNamespace={}", field.namespace);
+    let lease = NAMESPACE.to_owned();
+    exercise(real, cluster, field, &[&watch], &Place::HereLed { lease }).await;
 }
 
 /// A release there and back, a takeover, a handover, an object that is not understood and one
 /// that does not fit, a deletion.
-async fn exercise(real: &Real, cluster: &Cluster) {
+async fn exercise(real: &Real, cluster: &Cluster, field: Field, values: &[&str], place: &Place) {
     let chart = real.tools.project.join("charts/bluegreen-controller");
-    apply(cluster, "install", &chart, &["--create-namespace"]).await;
+    let more = [&["--create-namespace"], values].concat();
+    apply(cluster, "install", &chart, &more).await;
     cluster.established(DEFINITION).await;
     let token = cluster.token(NAMESPACE, RELEASE).await;
     let kubeconfig = cluster.kubeconfig("account", &token);
-    let field = Field::build(cluster, "rbac", 1, 0).await;
     field.break_two(cluster).await;
 
-    let place = Place::Everywhere {
-        lease: NAMESPACE.to_owned(),
-    };
-    let start = |who: &str| field.controller_at(real, &kubeconfig, who, &place);
+    let start = |who: &str| field.controller_at(real, &kubeconfig, who, place);
     let mut first = start("first");
     first.until_ready_says("ok").await;
     let mut second = start("second");
@@ -156,13 +176,25 @@ fn product(rule: &Value) -> Vec<Right> {
     rights
 }
 
-/// What the service account asked for and was given; and what it was refused.
+/// That no controller with the chart's service account, in whichever namespace, was refused what it
+/// asked for.
+pub(crate) fn nothing_was_refused(cluster: &Cluster) {
+    let (used, forbidden) = asked(cluster);
+    assert!(!used.is_empty(), "no controller had the chart's account");
+    assert!(forbidden.is_empty(), "{forbidden:#?}");
+}
+
+/// What the chart's service accounts asked for and were given; and what they were refused.
 fn asked(cluster: &Cluster) -> (BTreeSet<Right>, BTreeMap<Right, String>) {
-    let account = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
+    let ours = |who: &str| {
+        let account = who.strip_prefix("system:serviceaccount:");
+        account.is_some_and(|account| account.ends_with(&format!(":{RELEASE}")))
+    };
     let (mut used, mut forbidden) = (BTreeSet::new(), BTreeMap::new());
     for event in cluster.audit() {
         let object = &event["objectRef"];
-        if event["user"]["username"] != account.as_str() || object["resource"].is_null() {
+        let who = event["user"]["username"].as_str();
+        if !who.is_some_and(ours) || object["resource"].is_null() {
             continue;
         }
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -40,7 +40,8 @@ const AGO: Duration = Duration::from_secs(3_600);
 pub(super) async fn stops_nothing_that_serves(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, NAMESPACE, 10, 0).await;
     let liar = liar(cluster).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, cluster).await;
+    let mut controller = field.controller(real, &account, "first");
     field.apply(cluster, NEW_VERSION).await;
     for changes in DRAINS {
         until_changes(&field, &controller, changes).await;

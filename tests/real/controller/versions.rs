@@ -9,6 +9,7 @@ use super::{ended_well, until_changes};
 use crate::{
     Real,
     field::{Controller, Field, LOOK, NEW_VERSION, Place, SOON, define, redefine},
+    rbac::nothing_was_refused,
     servers::Cluster,
     tools,
 };
@@ -23,7 +24,8 @@ pub(super) async fn next_definition(real: &Real) {
     let cluster = Cluster::start(real).await;
     define(&cluster).await;
     let field = Field::build(&cluster, "next", 8, 6).await;
-    let mut controller = field.controller(real, &cluster.admin(), "first");
+    let account = field.account(real, &cluster).await;
+    let mut controller = field.controller(real, &account, "first");
     field.apply(&cluster, NEW_VERSION).await;
     until_changes(&field, &controller, 3).await;
     let today = redefine(&cluster, |schema| {
@@ -51,6 +53,7 @@ pub(super) async fn next_definition(real: &Real) {
     redefine(&cluster, |schema| *schema = today).await;
     field.until_released(NEW_VERSION).await;
     ended_well(field, &mut controller).await;
+    nothing_was_refused(&cluster);
 }
 
 /// Waits until what AWS was asked for has come about: from then on the next step could be made.
@@ -92,9 +95,9 @@ async fn touch(cluster: &Cluster, controller: &Controller, number: usize) {
 /// status is fenced by the resourceVersion, so one of them decides and the other reads that.
 pub(super) async fn without_a_lease(real: &Real, cluster: &Cluster) {
     let field = Field::build(cluster, "unled", 9, 7).await;
-    let kubeconfig = cluster.admin();
-    let mut first = field.controller_at(real, &kubeconfig, "first", &Place::Unled);
-    let mut second = field.controller_at(real, &kubeconfig, "second", &Place::Unled);
+    let account = field.account(real, cluster).await;
+    let mut first = field.controller_at(real, &account, "first", &Place::Unled);
+    let mut second = field.controller_at(real, &account, "second", &Place::Unled);
     for controller in [&first, &second] {
         controller.until_ready_says("ok").await;
     }

@@ -282,7 +282,7 @@ impl<'a> Tables<'a> {
             observation.last_effect = failing(*meta);
             if self.scenario.witnessed {
                 let readings = observation.clone();
-                observation.witness.look(&release, &readings, NOW);
+                observation.witness.look(release, &readings, NOW);
             }
             let hash = hash(&format!("{observation:?}"));
             self.observations.intern(hash, observation)

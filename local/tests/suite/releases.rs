@@ -2,9 +2,10 @@
 //! request was served.
 
 use bluegreen::api::{BlueGreenReleaseStatus, DrainProof, Duration, Phase, StopHow, TargetStatus};
+use bluegreen_app::app::HealthBehaviour;
 use serde_json::json;
 
-use crate::harness::{Manifest, NEW, OLD, ProcessChange, Scene, World, condition};
+use crate::harness::{Behaviour, Manifest, NEW, OLD, ProcessChange, Scene, World, condition};
 
 /// The records of the old version's targets.
 fn old(status: &BlueGreenReleaseStatus) -> Vec<&TargetStatus> {
@@ -173,4 +174,74 @@ async fn with_the_old_processes_retained() {
         assert!(kept >= Duration::from_secs(120), "{kept:?}");
     }
     new_serves(world).await;
+}
+
+/// The reasons of the Events of a whole release, in the order in which each came first.
+async fn told(scene: Scene, seed: u64, end: Phase) -> Vec<String> {
+    let manifest = Manifest::of(&scene).with("health.timeout", json!("60s"));
+    let world = World::new(scene, seed).await;
+    world.start();
+    world.apply(&manifest).await;
+    let ended = |status: &BlueGreenReleaseStatus| status.phase == end;
+    world.until("it has ended", 900, ended).await;
+    // They are published after the status, by a task of its own.
+    world.clock.sleep(std::time::Duration::from_secs(2)).await;
+    let events = world.events().await;
+    let mut reasons: Vec<_> = events.into_iter().map(|(reason, _)| reason).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    reasons.retain(|reason| seen.insert(reason.clone()));
+    reasons
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_a_whole_release() {
+    let in_place = Scene::in_place().short().calm();
+    assert_eq!(
+        told(in_place, 8, Phase::Released).await,
+        [
+            "Starting",
+            "Draining",
+            "Stopping",
+            "TargetsDrained",
+            "TargetsStopped",
+            "Registering",
+            "TargetsHealthy",
+            "Released",
+            "Promoted",
+        ]
+    );
+    let side_by_side = Scene::side_by_side().short().calm();
+    assert_eq!(
+        told(side_by_side, 9, Phase::Released).await,
+        [
+            "Starting",
+            "Registering",
+            "TargetsHealthy",
+            "Draining",
+            "Stopping",
+            "TargetsDrained",
+            "Released",
+            "TargetsStopped",
+            "Promoted",
+        ]
+    );
+    let ill = Scene::side_by_side()
+        .short()
+        .calm()
+        .behaving(NEW, |behaviour| Behaviour {
+            health: HealthBehaviour::NeverHealthy,
+            ..behaviour
+        });
+    assert_eq!(
+        told(ill, 10, Phase::RolledBack).await,
+        [
+            "Starting",
+            "Registering",
+            "RollingBack",
+            "TargetsDrained",
+            "TargetsStopped",
+            "RolledBack",
+            "ReleaseFailed",
+        ]
+    );
 }

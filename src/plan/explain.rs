@@ -251,7 +251,10 @@ fn doing(status: &BlueGreenReleaseStatus, waits: &[Wait], first: Option<Wait>) -
         .filter(|target| super::roles::role(status, target) == Some(Role::Leave))
         .count();
     let Some(first) = first else {
-        return format!("{arrived} of {keep} targets are in service");
+        return match keep {
+            0 => "the release begins".to_owned(),
+            _ => format!("{arrived} of {keep} targets are in service"),
+        };
     };
     let count = waits.iter().filter(|wait| wait.what == first.what).count();
     let until = waits

@@ -185,6 +185,16 @@ fn says(message: &str, part: &str) {
 }
 
 #[test]
+fn a_release_says_that_it_begins_before_it_has_a_target() {
+    let mut story = Story::of(side_by_side());
+    // The new revision's commands are noted first.
+    story.release.finalizer = false;
+    story.pass();
+    assert_eq!(story.status.message, "the release begins");
+    assert_eq!(story.status.phase, Phase::Starting);
+}
+
+#[test]
 fn a_promotion_is_waited_for_and_said_and_nothing_is_written_meanwhile() {
     let mut story = Story::of(promoted());
     story.until(Phase::AwaitingPromotion);

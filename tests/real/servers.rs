@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use kube::{Client, Config, config::Kubeconfig};
@@ -165,7 +166,17 @@ impl Cluster {
             &definition,
             "--timeout=60s",
         ];
-        tools::run(&mut self.kubectl(&wait)).await.good();
+        let began = Instant::now();
+        loop {
+            let said = tools::run(&mut self.kubectl(&wait)).await;
+            // kubectl cannot wait for a definition of which the server has said nothing yet.
+            let too_early = !said.ok && said.stderr.contains(".status.conditions accessor error");
+            if !too_early || began.elapsed() > Duration::from_secs(60) {
+                said.good();
+                return;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// A token of a service account, as a pod is given it.

@@ -44,16 +44,26 @@ pub(super) async fn suite(real: &Real, suite: &mut Suite) {
         )
         .await;
     suite
+        .case(
+            Side::Real,
+            "helm upgrade --wait takes no version that was live before for the next",
+            upgraded(real),
+        )
+        .await;
+    suite
         .case(Side::Real, "kubectl wait sees each end", kubectl(real))
         .await;
 }
 
 /// `helm install --wait` of a chart that contains a release.
 async fn install(real: &Real, cluster: &Cluster, name: &str, timeout: &str) -> Said {
+    helm(real, cluster, &["install", name], timeout).await
+}
+
+/// The same with another verb and more arguments.
+async fn helm(real: &Real, cluster: &Cluster, what: &[&str], timeout: &str) -> Said {
     let chart = real.tools.project.join("tests/real/gitops/chart");
-    let arguments = [
-        "install",
-        name,
+    let how = [
         word(&chart),
         "--namespace",
         NAMESPACE,
@@ -61,7 +71,7 @@ async fn install(real: &Real, cluster: &Cluster, name: &str, timeout: &str) -> S
         "--timeout",
         timeout,
     ];
-    run(&mut cluster.helm(&arguments)).await
+    run(&mut cluster.helm(&[what, &how].concat())).await
 }
 
 /// Installs, and writes statuses one after the other when the release is there.
@@ -118,6 +128,25 @@ async fn under_way(real: &Real) {
     }
 }
 
+async fn upgraded(real: &Real) {
+    let cluster = cluster(real).await;
+    let releases = releases(cluster.client().await);
+    install(real, &cluster, "snackgame", SHORT).await.bad();
+    write_status(real, &releases, "snackgame", "released").await;
+    let upgrade = async |timeout| {
+        let next = ["upgrade", "snackgame", "--set=version=1.9.0"];
+        helm(real, &cluster, &next, timeout).await
+    };
+    // Until the controller has seen the next version the status says that the last one is live.
+    let words = upgrade(SHORT).await.bad();
+    assert!(words.contains("deadline"), "{words}");
+    write_status(real, &releases, "snackgame", "starting").await;
+    let words = upgrade(SHORT).await.bad();
+    assert!(words.contains("deadline"), "{words}");
+    write_status(real, &releases, "snackgame", "released").await;
+    assert!(upgrade(LONG).await.good().contains("upgraded"));
+}
+
 async fn kubectl(real: &Real) {
     let cluster = cluster(real).await;
     let releases = releases(cluster.client().await);
@@ -140,4 +169,12 @@ async fn kubectl(real: &Real) {
         let words = wait(not, "1s").await.bad();
         assert!(words.contains("timed out"), "{words}");
     }
+
+    // What was live before the spec was changed says nothing of what it asks for now.
+    let next = r#"--patch={"spec":{"version":"1.9.0"}}"#;
+    let namespace = format!("--namespace={NAMESPACE}");
+    let patch = ["patch", "bgr/snackgame", "--type=merge", next, &namespace];
+    run(&mut cluster.kubectl(&patch)).await.good();
+    let words = wait("Ready", "1s").await.bad();
+    assert!(words.contains("timed out"), "{words}");
 }

@@ -17,6 +17,12 @@ const MASKS: &[(&str, &str)] = &[
     // Where the server is, and where kubectl keeps what it compares.
     (r"https?://127\.0\.0\.1:\d+(/token/\w+)?", "SERVER"),
     (r"/\S*/(LIVE|MERGED)-\d+", "/$1"),
+    // `kubectl wait` ends its watches before the loop that watches: which of the two hears of its
+    // timeout first is a matter of chance, and the loop says so.
+    (
+        r#"E\d{4} [^\n]*reflector\.go:\d+\] "Failed to watch" err="context deadline exceeded"[^\n]*\n"#,
+        "",
+    ),
     // The widths of columns follow from the ages in them.
     (r"[ \t]{2,}", "  "),
     (r"[ \t]+\n", "\n"),

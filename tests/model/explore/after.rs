@@ -35,7 +35,7 @@ impl After {
     }
 
     /// Whether it is to be worked out what comes of that.
-    fn counts(&self, how: How) -> bool {
+    pub(super) fn counts(&self, how: How) -> bool {
         how.paid(self.budget).is_some() || self.beyond
     }
 }

@@ -29,6 +29,10 @@ impl Walk<'_> {
             ..self.meta(from)
         };
         for lie in lies::all(&self.tables.statuses[from.status]) {
+            // What nobody can afford to write is not worked out: there would be ten times as much of it.
+            if !after.counts(How::Lied(lie)) {
+                continue;
+            }
             if let Some(status) = self.tables.lied(from.status, lie) {
                 after.add(How::Lied(lie), || self.key(status, from.world, meta));
             }

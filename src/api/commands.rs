@@ -1,19 +1,22 @@
-//! How revisions are started and stopped, where only whoever may write the spec can change it.
+//! How revisions are started and stopped, and which stops may be under way, where only whoever may
+//! write the spec can change it.
 //!
 //! A version is stopped, and on the way back started, long after the spec has begun to speak of
 //! another. Status is no place to keep its commands: more people may write it than may say what
-//! runs on a host. Metadata are, because a write of status does not touch them.
+//! runs on a host. Metadata are, because a write of status does not touch them. For the same reason
+//! a stop is noted there before it is sent: whoever leads next must not bring its target back.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, StopCommand};
+use super::{Command, StepKind, StopCommand, Time};
 
 /// The annotation that holds [`NotedCommands`], as JSON.
 pub const COMMANDS_ANNOTATION: &str = "bluegreen.dev/commands";
 
-/// How revisions are started and stopped, as the spec said when each was begun.
+/// How revisions are started and stopped, as the spec said when each was begun, and which stops may
+/// be under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NotedCommands {
@@ -21,6 +24,9 @@ pub struct NotedCommands {
     pub uid: String,
     /// By the revision's number.
     pub revisions: BTreeMap<u64, RevisionCommands>,
+    /// The stops that may be under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<NotedStop>,
 }
 
 /// How one revision is started and stopped.
@@ -37,14 +43,32 @@ pub struct RevisionCommands {
     pub stop: StopCommand,
 }
 
+/// The end of some processes, which may be under way: it is noted before it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotedStop {
+    /// The id of the operation.
+    pub operation: String,
+    /// `Stop` for a command to hosts, `Terminate` for the end of instances.
+    pub step: StepKind,
+    /// When it was noted. It was not asked for before.
+    pub at: Time,
+    /// The targets, each as `instance:port`.
+    pub targets: Vec<String>,
+}
+
 impl NotedCommands {
     /// What was noted for an object. A text that cannot be read says nothing: whoever may write
     /// it may write the spec too, which counts then.
     #[must_use]
-    pub fn of(uid: &str, annotation: Option<&str>) -> BTreeMap<u64, RevisionCommands> {
+    pub fn of(uid: &str, annotation: Option<&str>) -> Self {
         let noted = annotation.and_then(|text| serde_json::from_str::<Self>(text).ok());
         let ours = noted.filter(|noted| noted.uid == uid);
-        ours.map(|noted| noted.revisions).unwrap_or_default()
+        ours.unwrap_or_else(|| Self {
+            uid: uid.to_owned(),
+            revisions: BTreeMap::new(),
+            stops: Vec::new(),
+        })
     }
 
     /// As the annotation holds it.
@@ -94,20 +118,40 @@ mod tests {
         NotedCommands {
             uid: "u".to_owned(),
             revisions: BTreeMap::from([(7, commands)]),
+            stops: vec![NotedStop {
+                operation: "bg-u-r8-stop-1".to_owned(),
+                step: StepKind::Stop,
+                at: Time::from_millis(1),
+                targets: vec!["i-1:8080".to_owned()],
+            }],
         }
     }
 
     #[test]
     fn what_is_noted_is_read_again_for_the_same_object_alone() {
         let text = noted().text();
-        assert_eq!(NotedCommands::of("u", Some(&text)), noted().revisions);
+        assert_eq!(NotedCommands::of("u", Some(&text)), noted());
         for (uid, text) in [
             ("another", Some(text.as_str())),
             ("u", Some("{}")),
             ("u", None),
         ] {
-            assert!(NotedCommands::of(uid, text).is_empty(), "{uid}: {text:?}");
+            let NotedCommands {
+                uid: of,
+                revisions,
+                stops,
+            } = NotedCommands::of(uid, text);
+            assert_eq!(of, uid);
+            assert!(revisions.is_empty() && stops.is_empty(), "{uid}: {text:?}");
         }
+    }
+
+    #[test]
+    fn without_a_stop_under_way_none_is_named() {
+        let mut quiet = noted();
+        quiet.stops.clear();
+        assert!(!quiet.text().contains("stops"), "{}", quiet.text());
+        assert_eq!(NotedCommands::of("u", Some(&quiet.text())), quiet);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod traffic;
 #[cfg(test)]
 mod unknown;
 
-pub use commands::{COMMANDS_ANNOTATION, NotedCommands, RevisionCommands};
+pub use commands::{COMMANDS_ANNOTATION, NotedCommands, NotedStop, RevisionCommands};
 pub use conditions::{Reason, set_condition};
 pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,

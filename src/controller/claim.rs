@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::error::{Error, traced_call};
 use crate::api::{
-    BlueGreenRelease, COMMANDS_ANNOTATION, FINALIZER, NotedCommands, RevisionCommands,
+    BlueGreenRelease, COMMANDS_ANNOTATION, FINALIZER, NotedCommands, NotedStop, RevisionCommands,
 };
 
 /// How a change of the metadata ended.
@@ -27,22 +27,24 @@ pub(super) enum Changed {
     Gone,
 }
 
-/// Puts our finalizer on and notes the commands, unless the object has changed since it was read
+/// Puts our finalizer on and notes the commands and the stops, unless the object has changed since it was read
 /// or written.
 pub(super) async fn claim(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,
     commands: &BTreeMap<u64, RevisionCommands>,
+    stops: &[NotedStop],
 ) -> Result<Changed, Error> {
     let mut names = object.finalizers().to_vec();
     if !names.iter().any(|name| name == FINALIZER) {
         names.push(FINALIZER.to_owned());
     }
     let mut changes = vec![finalizers(&names)];
-    if !commands.is_empty() {
+    if !commands.is_empty() || !stops.is_empty() {
         let noted = NotedCommands {
             uid: uid(object)?.to_owned(),
             revisions: commands.clone(),
+            stops: stops.to_vec(),
         };
         let mut annotations = object.annotations().clone();
         annotations.insert(COMMANDS_ANNOTATION.to_owned(), noted.text());

@@ -4,7 +4,10 @@
 use tracing::info;
 
 use super::events::Notice;
-use crate::plan::{Decision, Step, TargetId};
+use crate::{
+    api::NotedStop,
+    plan::{Decision, Step, TargetId},
+};
 
 /// Tells of a decision whose status is on the server, before its step is made.
 pub(super) fn decided(decision: &Decision, notices: &[Notice]) {
@@ -28,13 +31,23 @@ pub(super) fn decided(decision: &Decision, notices: &[Notice]) {
 /// What a step is called, and what it is about.
 fn words(step: &Step) -> (&'static str, String) {
     match step {
-        Step::Claim { .. } => ("Claim", String::new()),
+        Step::Claim { commands: _, stops } => ("Claim", noted(stops)),
         Step::RemoveFinalizer => ("RemoveFinalizer", String::new()),
         Step::Register { group: _, targets } => ("Register", listed(targets)),
         Step::Deregister { group: _, targets } => ("Deregister", listed(targets)),
         Step::Send(command) => (command.kind.as_str(), command.instances.join(" ")),
         Step::Terminate { instances } => ("Terminate", instances.join(" ")),
     }
+}
+
+/// The targets whose stops may be under way from now on.
+fn noted(stops: &[NotedStop]) -> String {
+    let targets: Vec<&str> = stops
+        .iter()
+        .flat_map(|stop| &stop.targets)
+        .map(String::as_str)
+        .collect();
+    targets.join(" ")
 }
 
 fn listed(targets: &[TargetId]) -> String {

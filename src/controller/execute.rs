@@ -38,7 +38,10 @@ pub(super) async fn execute<W: World, C: Cloud>(
 ) -> Result<Executed, Error> {
     let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     match step {
-        Step::Claim { commands } => Ok(changed(claim::claim(&api, object, commands).await?)),
+        Step::Claim { commands, stops } => {
+            ctx.memory.acts(&seen.release.uid, step, ctx.now());
+            Ok(changed(claim::claim(&api, object, commands, stops).await?))
+        }
         Step::RemoveFinalizer => match claim::let_go(&api, object).await? {
             // It was the last thing to do for this object.
             Changed::Landed | Changed::Gone => Ok(Executed::Gone),

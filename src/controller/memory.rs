@@ -150,11 +150,13 @@ impl Memory {
         entry.witness.clone()
     }
 
-    /// The commands whose end this process wants to know, whatever status says.
-    pub(super) fn commands(&self, uid: &str) -> Vec<(String, Time)> {
-        let objects = self.lock();
-        let entry = objects.get(uid);
-        entry.map_or_else(Vec::new, |entry| entry.witness.commands().collect())
+    /// The stops whose end this process wants to know, whatever status says: what it has sent, and
+    /// what is noted of the one before it.
+    pub(super) fn stops(&self, release: &Release, now: Time) -> Vec<(String, Time)> {
+        let mut objects = self.lock();
+        let entry = objects.entry(release.uid.clone()).or_default();
+        entry.witness.inherit(release, now);
+        entry.witness.commands().collect()
     }
 
     /// An effect is about to be made.

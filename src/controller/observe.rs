@@ -66,7 +66,10 @@ pub(super) async fn world<W: World>(
     let region = release.spec.aws.region.as_deref();
     let cloud = ctx.world.clouds().cloud(region);
     let mut needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
-    for (operation, sent_at) in ctx.memory.commands(&release.uid) {
+    // At rest nothing is brought back into service, so nobody needs to know.
+    let stops = ctx.memory.stops(&release, ctx.now());
+    let stops = stops.into_iter().filter(|_| status.course.is_some());
+    for (operation, sent_at) in stops {
         let known = needs.commands.iter_mut().find(|(id, _)| *id == operation);
         match known {
             // It is looked for from then on, and status may say anything.
@@ -114,6 +117,7 @@ pub(super) async fn world<W: World>(
 fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
     let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
     let annotation = |name: &str| object.annotations().get(name).map(String::as_str);
+    let noted = NotedCommands::of(&uid, annotation(COMMANDS_ANNOTATION));
     Ok(Release {
         generation: object
             .metadata
@@ -121,7 +125,8 @@ fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
             .ok_or(Error::Incomplete("generation"))?,
         spec: object.spec.clone(),
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-        commands: NotedCommands::of(&uid, annotation(COMMANDS_ANNOTATION)),
+        commands: noted.revisions,
+        stops: noted.stops,
         deleting: object.metadata.deletion_timestamp.is_some(),
         request: annotation(REQUEST_ANNOTATION).map(ToOwned::to_owned),
         uid,

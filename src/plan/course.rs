@@ -364,10 +364,6 @@ pub(super) fn trouble_on_the_way_back(
     })
 }
 
-/// The exit codes with which a document says that it did nothing: a command with a higher fence
-/// had been there, or another command was at work on the same unit for too long.
-pub(super) const REFUSED: [i32; 2] = [30, 31];
-
 fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
     let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
     living(status, Role::Keep).find_map(|target| {
@@ -385,8 +381,8 @@ fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Stri
             return None;
         };
         match sent.get(&target.id)? {
-            // The host refused for the sake of order: the command is sent again with a new fence.
-            Invocation::Failed { code, .. } if REFUSED.contains(code) => None,
+            // The command is sent again with a new fence.
+            refused if refused.was_refused() => None,
             Invocation::Failed { code, output, .. } => Some(format!(
                 "the start command on {} for port {} ended with exit code {code}: {output}",
                 target.id, target.port

@@ -28,7 +28,7 @@ pub fn decide(
 ) -> Decision {
     let decision = decide_whatever_status_says(release, before, observation, now);
     debug_assert_eq!(
-        invariants::broken(&release.spec, before, observation, &decision),
+        invariants::broken(release, before, observation, &decision),
         None
     );
     decision
@@ -104,7 +104,7 @@ fn on_its_way(
         .or_else(|| preflight::refused_effect(pass))
         .or_else(|| preflight::on_the_way(pass, world, status))
         .or_else(|| course::trouble_on_the_way_back(pass, status));
-    let waits = waits::waits(pass, world, status);
+    let waits = waits::waits(pass, world, status, step.as_ref());
     let awaited = promotion::awaited(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);
     let withheld = converge::withheld_until(pass, world, status).filter(|_| step.is_none());

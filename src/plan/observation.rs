@@ -23,6 +23,23 @@ impl std::fmt::Display for TargetId {
     }
 }
 
+/// The same text, read.
+impl std::str::FromStr for TargetId {
+    type Err = NoTarget;
+
+    fn from_str(text: &str) -> Result<Self, NoTarget> {
+        let (id, port) = text.rsplit_once(':').ok_or(NoTarget)?;
+        Ok(Self {
+            id: id.to_owned(),
+            port: port.parse().map_err(|_| NoTarget)?,
+        })
+    }
+}
+
+/// A text that is not an instance and a port, as in `i-0123456789abcdef0:8080`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoTarget;
+
 /// What a read said, or why nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading<T> {
@@ -201,6 +218,28 @@ pub enum Invocation {
         /// The status that Systems Manager gives.
         status: String,
     },
+}
+
+/// The exit codes with which a document says that it did nothing: a command with a higher fence
+/// had been there, or another command was at work on the same unit for too long.
+const REFUSED: [i32; 2] = [30, 31];
+
+impl Invocation {
+    /// Whether the host refused it for the sake of order, and did nothing.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        matches!(self, Self::Failed { code, .. } if REFUSED.contains(code))
+    }
+
+    /// Whether it has ended, and nothing was done on the host.
+    #[must_use]
+    pub fn did_nothing(&self) -> bool {
+        match self {
+            Self::NotDelivered { .. } => true,
+            Self::Failed { .. } => self.was_refused(),
+            Self::Running | Self::Succeeded { .. } => false,
+        }
+    }
 }
 
 /// What a stop document reported of a process, in the last line of its output:

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::TargetId;
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, RevisionCommands, StepKind, Time};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Duration, NotedStop, RevisionCommands, StepKind, Time,
+};
 
 /// One effect. It states an absolute goal, may concern many targets, and is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Put the finalizer on, and note how the revisions are started and stopped: before the first
-    /// effect of a release on AWS.
+    /// Put the finalizer on, and note beside it how the revisions are started and stopped: before
+    /// the first effect of a release on AWS. And note a stop, before it is asked for.
     Claim {
         /// By the revision's number. Empty where others create the instances.
         commands: BTreeMap<u64, RevisionCommands>,
+        /// The stops that may be under way from now on.
+        stops: Vec<NotedStop>,
     },
     /// Take the finalizer off: the object may go.
     RemoveFinalizer,

@@ -4,18 +4,21 @@
 //! put a release off; it must not stop a process that has requests. So a stop needs, besides the
 //! proof in status, what the process that asks for it has seen with its own eyes. It is lost with
 //! the process: the next one looks anew, which puts a stop off by as long as that takes
-//! (`docs/adr/0007`).
+//! (`docs/adr/0007`). Only the stops that may be under way are not: they are noted before they are
+//! asked for, and the next one reads the note.
 
 use std::collections::BTreeMap;
 
 use super::{
-    CommandState, Group, Invocation, Observation, Reading, Release, Step, TargetId,
-    course::REFUSED,
+    CommandState, Group, InstanceState, Invocation, Observation, Reading, Release, Step, TargetId,
+    converge::fence_of,
     drain::settle,
-    limits::{DRAIN_MARGIN, FENCE, LISTED_LATEST, WITNESSED_LONGEST},
+    limits::{DRAIN_MARGIN, FENCE, LISTED_LATEST, TERMINATION_SHOWN_LATEST, WITNESSED_LONGEST},
     record::EXIT_KILLED,
 };
-use bluegreen_api::{BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, StepKind, Time};
+use bluegreen_api::{
+    BlueGreenReleaseSpec, DrainTimeoutPolicy, Duration, NotedStop, StepKind, Time,
+};
 
 /// How long after it began an effect may not be shown: a call takes an operation timeout at the most,
 /// and a reading is no older than that.
@@ -30,8 +33,12 @@ pub struct Witness {
     successor_since: Option<Time>,
     /// The targets of the fleet that a group has listed since then.
     targets: BTreeMap<TargetId, Sighting>,
-    /// The stops that it has sent to a target, while it knows no end of them.
+    /// The stops that it, or one before it, has sent to a target, while it knows no end of them.
     stops: BTreeMap<TargetId, Vec<SentStop>>,
+    /// The instances whose end it, or one before it, has asked for, and when at the latest.
+    ending: BTreeMap<String, Time>,
+    /// The operation that it has noted and not sent yet.
+    noted: Option<String>,
     /// What it has lately deregistered, from which group of the spec: a reading may not show it yet.
     deregistered: BTreeMap<(usize, TargetId), Time>,
 }
@@ -39,8 +46,10 @@ pub struct Witness {
 /// A stop that may be on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SentStop {
-    /// Absent where the instance is terminated: nothing comes back from that.
-    operation: Option<String>,
+    operation: String,
+    /// It was not sent before.
+    since: Time,
+    /// It was not sent after that.
     at: Time,
 }
 
@@ -84,14 +93,48 @@ impl Witness {
         }
     }
 
+    /// Takes over what is noted of the stops that a process before this one may have sent: before its
+    /// first look. From then on it knows better.
+    pub fn inherit(&mut self, release: &Release, now: Time) {
+        if self.since.is_some() {
+            return;
+        }
+        self.stops.clear();
+        self.ending.clear();
+        let longest = stop_longest(&release.spec);
+        for stop in release.stops.iter().filter(|s| now < s.at + longest) {
+            let targets = stop.targets.iter().filter_map(|text| text.parse().ok());
+            for target in targets {
+                let target: TargetId = target;
+                if stop.step == StepKind::Terminate {
+                    self.ending.insert(target.id, now);
+                    continue;
+                }
+                let sent = SentStop {
+                    operation: stop.operation.clone(),
+                    since: stop.at,
+                    at: now,
+                };
+                self.stops.entry(target).or_default().push(sent);
+            }
+        }
+    }
+
     /// Takes a look. One that failed in part tells nothing.
     pub fn look(&mut self, release: &Release, observation: &Observation, now: Time) {
+        let longest = stop_longest(&release.spec);
         self.stops.retain(|target, stops| {
-            stops.retain(|stop| !stop.is_over(target, observation, now));
+            stops.retain(|stop| now < stop.at + longest && !stop.is_over(target, observation, now));
+            let ended = stops.iter().filter(|s| s.has_stopped(target, observation));
+            if let Some(ended) = ended.map(SentStop::fence).max() {
+                stops.retain(|stop| stop.fence() > ended);
+            }
+            keep_last(stops, |stop| stop.has_failed(target, observation));
             !stops.is_empty()
-                && !stops
-                    .iter()
-                    .any(|stop| stop.has_stopped(target, observation))
+        });
+        self.ending.retain(|instance, at| {
+            let spared = now >= *at + TERMINATION_SHOWN_LATEST && running(observation, instance);
+            now < *at + WITNESSED_LONGEST && !spared
         });
         self.deregistered.retain(|_, at| now < *at + SHOWN_LATEST);
         let Some(groups) = groups(observation) else {
@@ -124,21 +167,21 @@ impl Witness {
     /// may say that it was never made: what is registered counts as in service from then on, what is
     /// deregistered as out of it, and a target whose stop is on its way must not come into service.
     pub fn acts(&mut self, step: &Step, now: Time) {
+        self.notes(step);
         match step {
             Step::Send(command) if command.kind == StepKind::Stop => {
                 for target in command.targets() {
-                    let operation = Some(command.operation.clone());
-                    let stop = SentStop { operation, at: now };
+                    let stop = SentStop {
+                        operation: command.operation.clone(),
+                        since: now,
+                        at: now,
+                    };
                     self.stops.entry(target).or_default().push(stop);
                 }
             }
             Step::Terminate { instances } => {
-                let ending = self.targets.keys().filter(|id| instances.contains(&id.id));
-                for target in ending.cloned() {
-                    let operation = None;
-                    let stop = SentStop { operation, at: now };
-                    self.stops.entry(target).or_default().push(stop);
-                }
+                let ending = instances.iter().map(|instance| (instance.clone(), now));
+                self.ending.extend(ending);
             }
             Step::Register { group: _, targets } => {
                 for target in targets {
@@ -154,10 +197,30 @@ impl Witness {
         }
     }
 
-    /// The stops whose end it wants to know: operation id, and when it was sent.
+    /// Takes note of what is about to be noted, and of a note that is used: each is used once, and by
+    /// the process that wrote it.
+    pub fn notes(&mut self, step: &Step) {
+        match step {
+            Step::Claim { stops, .. } => {
+                let mut sent = self.stops.values().flatten();
+                let last = stops.last().map(|stop| &stop.operation);
+                let last = last.filter(|last| sent.all(|stop| stop.operation != **last));
+                self.noted = last.cloned();
+            }
+            Step::Send(_) | Step::Terminate { .. } => self.noted = None,
+            Step::Register { .. } | Step::Deregister { .. } | Step::RemoveFinalizer => {}
+        }
+    }
+
+    /// Whether this process has noted an operation, and has not sent it.
+    pub(super) fn has_noted(&self, operation: &str) -> bool {
+        self.noted.as_deref() == Some(operation)
+    }
+
+    /// The stops whose end it wants to know: operation id, and since when it may have been sent.
     pub fn commands(&self) -> impl Iterator<Item = (String, Time)> {
-        let operation = |stop: &SentStop| Some((stop.operation.clone()?, stop.at));
-        self.stops.values().flatten().filter_map(operation)
+        let operation = |stop: &SentStop| (stop.operation.clone(), stop.since);
+        self.stops.values().flatten().map(operation)
     }
 
     /// Whether a target may have been deregistered from a group so lately that a reading does not
@@ -174,9 +237,26 @@ impl Witness {
         first.map(|at| at + SHOWN_LATEST)
     }
 
-    /// Whether a stop of this process may be on its way to a target.
-    pub(super) fn stopping(&self, target: &TargetId) -> bool {
-        self.stops.contains_key(target)
+    /// Whether a stop may be on its way to a target: this process, or one before it, has sent it.
+    #[must_use]
+    pub fn stopping(&self, target: &TargetId) -> bool {
+        self.stopping_since(target).is_some()
+    }
+
+    /// Since when the last of these is on its way, as far as this process can tell.
+    pub(super) fn stopping_since(&self, target: &TargetId) -> Option<Time> {
+        let stops = self.stops.get(target).into_iter().flatten();
+        let ending = self.ending.get(&target.id).copied();
+        stops.map(|stop| stop.at).chain(ending).max()
+    }
+
+    /// Whether it knows that what is noted was sent to a target, and knows no end of it.
+    pub(super) fn sent(&self, noted: &NotedStop, target: &TargetId) -> bool {
+        if noted.step == StepKind::Terminate {
+            return self.ending.contains_key(&target.id);
+        }
+        let mut stops = self.stops.get(target).into_iter().flatten();
+        stops.any(|stop| stop.operation == noted.operation)
     }
 
     fn look_at_group(&mut self, group: &Group, observation: &Observation, now: Time) {
@@ -324,10 +404,17 @@ impl Witness {
         }
     }
 
+    /// Every operation that it knows. For the model.
+    pub fn operations(&self) -> impl Iterator<Item = &String> {
+        let stops = self.stops.values().flatten();
+        stops.map(|stop| &stop.operation).chain(&self.noted)
+    }
+
     /// Gives the operations that it knows other ids. For the model, which numbers them anew.
     pub fn each_operation(&mut self, f: &mut impl FnMut(&mut String)) {
         let stops = self.stops.values_mut().flatten();
-        stops.filter_map(|stop| stop.operation.as_mut()).for_each(f);
+        let operations = stops.map(|stop| &mut stop.operation);
+        operations.chain(&mut self.noted).for_each(f);
     }
 
     /// Lets all that was seen be as old as a function makes it. For the model, in which time stands
@@ -336,8 +423,10 @@ impl Witness {
         self.since.as_mut().map(&mut *f);
         self.successor_since.as_mut().map(&mut *f);
         for stop in self.stops.values_mut().flatten() {
+            f(&mut stop.since);
             f(&mut stop.at);
         }
+        self.ending.values_mut().for_each(&mut *f);
         self.deregistered.values_mut().for_each(&mut *f);
         for sighting in self.targets.values_mut() {
             for since in sighting.withdrawn.values_mut().flatten() {
@@ -355,21 +444,25 @@ impl SentStop {
     /// Whether it will have no effect any more. One that failed may have told the process to stop
     /// before it did, so it is not over until another one has stopped it.
     fn is_over(&self, target: &TargetId, observation: &Observation, now: Time) -> bool {
-        if now >= self.at + WITNESSED_LONGEST {
-            return true;
-        }
-        match self.state(observation) {
-            Some(CommandState::Absent) => now >= self.at + FENCE + LISTED_LATEST,
-            Some(CommandState::Sent(sent)) => match sent.get(&target.id) {
-                Some(Invocation::NotDelivered { .. }) => true,
-                Some(Invocation::Failed { code, .. }) => REFUSED.contains(code),
-                Some(Invocation::Running | Invocation::Succeeded { .. }) | None => false,
-            },
+        // It may have been sent twice, and the second is not listed yet.
+        let listed = now >= self.at + FENCE + LISTED_LATEST;
+        let nothing_done = match self.state(observation) {
+            Some(CommandState::Absent) => true,
+            Some(CommandState::Sent(sent)) => {
+                let end = sent.get(&target.id);
+                end.is_some_and(Invocation::did_nothing)
+            }
             None => false,
-        }
+        };
+        listed && nothing_done
     }
 
-    /// Whether it has ended the process, and with that every other stop of it.
+    /// A host that has seen a fence refuses what comes with a lower one.
+    fn fence(&self) -> u64 {
+        fence_of(&self.operation).parse().unwrap_or(u64::MAX)
+    }
+
+    /// Whether it has ended the process, and with that every stop of it that was asked for before.
     fn has_stopped(&self, target: &TargetId, observation: &Observation) -> bool {
         match self.state(observation) {
             Some(CommandState::Sent(sent)) => match sent.get(&target.id) {
@@ -381,8 +474,18 @@ impl SentStop {
         }
     }
 
+    /// Whether it ended without success, and may have told the process to stop before.
+    fn has_failed(&self, target: &TargetId, observation: &Observation) -> bool {
+        match self.state(observation) {
+            Some(CommandState::Sent(sent)) => {
+                matches!(sent.get(&target.id), Some(Invocation::Failed { .. }))
+            }
+            Some(CommandState::Absent) | None => false,
+        }
+    }
+
     fn state<'a>(&self, observation: &'a Observation) -> Option<&'a CommandState> {
-        let reading = observation.commands.get(self.operation.as_ref()?);
+        let reading = observation.commands.get(&self.operation);
         reading.and_then(Reading::known)
     }
 }
@@ -408,6 +511,31 @@ impl Sighting {
             (Some(_) | None, _) => None,
         };
     }
+}
+
+/// Of those that are the same in some way, keeps the last: where stops fail for hours, each says no
+/// more than any other, and has to be asked about.
+fn keep_last<T>(all: &mut Vec<T>, same: impl Fn(&T) -> bool) {
+    let last = all.iter().rposition(&same);
+    let mut index = 0;
+    all.retain(|one| {
+        let keep = !same(one) || Some(index) == last;
+        index += 1;
+        keep
+    });
+}
+
+/// How long a stop may be under way at the longest: whatever a unit takes, SIGKILL comes after the
+/// grace period.
+pub(super) fn stop_longest(spec: &BlueGreenReleaseSpec) -> Duration {
+    WITNESSED_LONGEST + spec.stop.grace_period
+}
+
+/// Whether an instance is seen to run.
+fn running(observation: &Observation, instance: &str) -> bool {
+    let fleet = observation.fleet.known().into_iter().flatten();
+    let mut same = fleet.filter(|one| one.id == instance);
+    same.any(|instance| instance.state == InstanceState::Running)
 }
 
 /// The target groups, where all of them were read.

@@ -36,6 +36,7 @@ impl Story {
             finalizer: true,
             deleting: false,
             commands: std::collections::BTreeMap::new(),
+            stops: Vec::new(),
             request: None,
         };
         let mut scenario = scenario;
@@ -84,9 +85,11 @@ impl Story {
         assert_eq!(broken, None);
         self.status = decision.status.clone();
         match &decision.step {
-            Some(Step::Claim { commands }) => {
+            Some(step @ Step::Claim { commands, stops }) => {
+                self.world.witness.acts(step, self.now);
                 self.release.finalizer = true;
                 self.release.commands.clone_from(commands);
+                self.release.stops.clone_from(stops);
             }
             Some(Step::RemoveFinalizer) => self.release.finalizer = false,
             Some(step) => {

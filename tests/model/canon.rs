@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, RequestOutcome, TargetStatus, Time};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Duration, NotedStop, RequestOutcome, StepKind, TargetStatus, Time,
+};
 
 use super::{
     scenario::{Scenario, TICK},
@@ -231,13 +233,59 @@ fn named(number: u64) -> String {
     format!("bg-u-r-{number}")
 }
 
-/// The numbers of the operations that a status knows.
-pub(super) fn operations(status: &BlueGreenReleaseStatus) -> BTreeSet<u64> {
-    let processes = status.targets.iter().filter_map(|t| t.process.as_ref());
-    processes.map(|process| fence(&process.operation)).collect()
+/// Makes what is noted of stops the one of all that are equal to it, but for the numbers of its
+/// operations. When it was noted nobody asks within the time of a walk.
+pub(super) fn canonical_stops(stops: &mut [NotedStop]) {
+    for stop in stops.iter_mut() {
+        stop.operation = named(fence(&stop.operation));
+        stop.at = LONG_AGO;
+        stop.targets.sort();
+    }
+    stops.sort_by_key(|stop| fence(&stop.operation));
 }
 
-/// The new number of each operation that a status knows, and how many there are in all.
+/// Forgets what nobody asks of what is noted: of a command that every reading shows to have ended;
+/// and, where processes do not look for themselves, of any that was sent.
+pub(super) fn forget_ended_stops(scenario: &Scenario, stops: &mut Vec<NotedStop>, world: &World) {
+    for stop in stops.iter_mut() {
+        let (operation, step) = (&stop.operation, stop.step);
+        stop.targets.retain(|target| {
+            let slot = target.parse().ok().and_then(|id| world.slot_of(&id));
+            slot.is_some_and(|slot| match step {
+                StepKind::Terminate => !world.terminated[world.instance_of(slot)],
+                StepKind::Stop | StepKind::Start | StepKind::Register | StepKind::Deregister => {
+                    !world.commands.iter().any(|sent| {
+                        (&sent.operation, sent.slot) == (operation, slot)
+                            && (!scenario.witnessed || (sent.done && !sent.fresh))
+                    })
+                }
+            })
+        });
+    }
+    stops.retain(|stop| !stop.targets.is_empty());
+}
+
+/// The numbers of the operations that the object knows, in its status and in what is noted of stops.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Operations {
+    known: BTreeSet<u64>,
+    /// Those that were noted after the last intent.
+    unused: BTreeSet<u64>,
+}
+
+impl Operations {
+    pub(super) fn of(status: &BlueGreenReleaseStatus, stops: &[NotedStop]) -> Self {
+        let processes = status.targets.iter().filter_map(|t| t.process.as_ref());
+        let mut known: BTreeSet<u64> = processes.map(|p| fence(&p.operation)).collect();
+        let noted = stops.iter().map(|stop| fence(&stop.operation));
+        let unused = |noted: &u64| *noted > status.fence && !known.contains(noted);
+        let unused = noted.clone().filter(unused).collect();
+        known.extend(noted);
+        Self { known, unused }
+    }
+}
+
+/// The new number of each operation that the object knows, and of the last one that was intended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Numbers {
     of: Vec<(u64, u64)>,
@@ -245,10 +293,11 @@ pub(super) struct Numbers {
 }
 
 /// Only the order of operations matters, and only of those that are still open. Numbers those of a
-/// world under a status that knows some of them; that status is to be given the same numbers.
-pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Numbers {
-    let witnessed = world.witness.commands();
-    let witnessed: BTreeSet<u64> = witnessed.map(|(operation, _)| fence(&operation)).collect();
+/// world under an object that knows some of them; that object is to be given the same numbers.
+pub(super) fn number_operations(operations: &Operations, world: &mut World) -> Numbers {
+    let Operations { known, unused } = operations;
+    let witnessed = world.witness.operations().map(|operation| fence(operation));
+    let witnessed: BTreeSet<u64> = witnessed.collect();
     let asked_for = |fence: u64| known.contains(&fence) || witnessed.contains(&fence);
     world
         .commands
@@ -265,6 +314,8 @@ pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Num
     let mut fences: BTreeSet<u64> = known.union(&witnessed).copied().collect();
     fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
     fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
+    let last = fences.iter().rposition(|fence| !unused.contains(fence));
+    let last = last.map_or(0, |position| position as u64 + 1);
     let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
     for sent in &mut world.commands {
         sent.operation = named(numbers[&fence(&sent.operation)]);
@@ -280,20 +331,33 @@ pub(super) fn number_operations(known: &BTreeSet<u64>, world: &mut World) -> Num
     }
     Numbers {
         of: known.iter().map(|fence| (*fence, numbers[fence])).collect(),
-        last: numbers.len() as u64,
+        last,
+    }
+}
+
+impl Numbers {
+    /// Gives an operation its new number.
+    fn give(&self, operation: &mut String) {
+        let old = fence(operation);
+        let known = self.of.iter().find(|(number, _)| *number == old);
+        let (_, new) = known.expect("every operation that the object knows was numbered");
+        *operation = named(*new);
     }
 }
 
 /// Gives the operations of a status their new numbers.
 pub(super) fn renumber(status: &mut BlueGreenReleaseStatus, numbers: &Numbers) {
-    let numbered = |old: u64| {
-        let known = numbers.of.iter().find(|(number, _)| *number == old);
-        known.expect("every operation that it knows was numbered").1
-    };
     for target in &mut status.targets {
         if let Some(process) = &mut target.process {
-            process.operation = named(numbered(fence(&process.operation)));
+            numbers.give(&mut process.operation);
         }
     }
     status.fence = numbers.last;
+}
+
+/// The same for what is noted of stops.
+pub(super) fn renumber_stops(stops: &mut [NotedStop], numbers: &Numbers) {
+    for stop in stops {
+        numbers.give(&mut stop.operation);
+    }
 }

@@ -16,16 +16,16 @@ use super::{
     laws,
     scenario::{Budget, Scenario},
     states::Notes,
-    world::{Harm, World},
+    world::{Event, Harm, World},
 };
 use after::{After, Passed};
-use tables::{MetaId, StatusId, Tables, WorldId};
+use tables::{MetaId, StatusId, StopsId, Tables, WorldId};
 
 /// A planner.
 pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Time) -> Decision;
 
 /// More states than this are a mistake in the model.
-const STATES_MOST: usize = 3_000_000;
+const STATES_MOST: usize = 8_000_000;
 
 /// What the walk found.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ struct Meta {
     finalizer: bool,
     /// The revisions whose commands are noted beside it, with their versions.
     noted: Noted,
+    /// The stops that are noted beside it.
+    stops: StopsId,
     deleting: bool,
     /// How many effects have failed in a row, as far as the process still holds back for it.
     failures: u8,
@@ -191,6 +193,7 @@ impl Walk<'_> {
             generation: 1,
             finalizer: false,
             noted: Noted::default(),
+            stops: self.tables.stops(Vec::new()),
             deleting: false,
             failures: 0,
             asked: None,
@@ -234,7 +237,9 @@ impl Walk<'_> {
     fn key(&mut self, status: StatusId, world: WorldId, mut meta: Meta) -> Key {
         let (status, asked) = self.answered(status, meta.asked);
         meta.asked = asked;
-        let (status, world) = self.tables.number(status, world);
+        let stops = self.tables.open(meta.stops, world);
+        let (status, world, stops) = self.tables.number(status, world, stops);
+        meta.stops = stops;
         let meta = self.tables.meta(meta);
         Key {
             status,
@@ -343,7 +348,7 @@ impl Walk<'_> {
         }
         self.ends.push(index);
         self.promoted |= laws::promoted(release, status);
-        let settled = world.events(self.scenario).len() == 1;
+        let settled = world.events(self.scenario) == [Event::Tick];
         if !settled || release.deleting || meta.lied {
             return None;
         }

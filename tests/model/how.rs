@@ -76,13 +76,6 @@ impl How {
         match self {
             Self::Begin | Self::Happen(_) | Self::Helped(_) | Self::Others(Deed::Retag(_)) => {}
             Self::Asked(_) => pay(&mut budget.asks)?,
-            // A process that knows of no stop which the one before it has sent believes this lie: ADR 7
-            // says so. It is told to one that has lived, and goes on to live.
-            Self::Lied(Lie::Spared(_)) => {
-                pay(&mut budget.lies)?;
-                pay(&mut budget.crash_before)?;
-                pay(&mut budget.crash_after)?;
-            }
             Self::Lied(_) => pay(&mut budget.lies)?,
             Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
             Self::Pass { stale, fault } => {

@@ -6,6 +6,7 @@
 //! `mutants/` holds planners that are broken on purpose, each of which must be caught;
 //! `asked.rs` follows single releases through what people ask for, with the words that they read;
 //! `lies.rs` and `noise.rs` write into status what is not so;
+//! `noted.rs` looks at what is noted of stops, where the walk does not go;
 //! `states.rs` writes down what targets and releases went through.
 //!
 //! The function that is called is the product's own `plan::decide`: nothing of it is repeated
@@ -21,6 +22,7 @@ mod laws;
 mod lies;
 mod mutants;
 mod noise;
+mod noted;
 mod people;
 mod scenario;
 mod states;
@@ -111,7 +113,9 @@ fn every_mutant_is_caught() {
         scenario,
     } in mutants::all().into_iter().chain(mutants::people())
     {
-        let report = explore(&scenario, planner);
+        // Some stop a target by themselves, and each of these would be found out by the note that is
+        // missing, before it has done any harm.
+        let report = explore_but(&scenario, planner, Some("S16"));
         let violation = report.violation.as_deref();
         let first = violation.and_then(|story| story.lines().next());
         say(&format!(

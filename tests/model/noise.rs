@@ -1,5 +1,5 @@
 //! Status as anybody's text: releases during which random parts of it are changed, torn out, or
-//! exchanged with each other, again and again.
+//! exchanged with each other, again and again, while one controller goes on in another's place.
 //!
 //! `lies.rs` tells few lies at every moment; this tells any lie at some moments. The planner must
 //! not panic over it, and nothing that has requests is stopped.
@@ -44,6 +44,9 @@ const WORDS: [&str; 14] = [
 
 const NUMBERS: [u64; 8] = [0, 1, 2, 8080, 9999, 65535, u32::MAX as u64, i64::MAX as u64];
 
+/// Once in so many passes another process goes on.
+const CRASH: u32 = 12;
+
 /// Once in so many passes a reading is stale.
 const STALE: u32 = 8;
 
@@ -68,6 +71,7 @@ impl Noisy {
             generation: 1,
             spec: scenario.spec.clone(),
             commands: std::collections::BTreeMap::new(),
+            stops: Vec::new(),
             finalizer: false,
             deleting: false,
             request: None,
@@ -94,6 +98,10 @@ impl Noisy {
     fn go_on(&mut self) -> Harm {
         if self.chance(4) {
             self.make_noise();
+        }
+        if self.chance(CRASH) {
+            self.world.change_process(&self.scenario);
+            self.world.witness.inherit(&self.release, self.now);
         }
         let harm = self.pass();
         if harm.is_some() {
@@ -126,9 +134,11 @@ impl Noisy {
             self.status
         );
         match &decision.step {
-            Some(Step::Claim { commands }) => {
+            Some(step @ Step::Claim { commands, stops }) => {
+                self.world.witness.acts(step, self.now);
                 self.release.finalizer = true;
                 self.release.commands.clone_from(commands);
+                self.release.stops.clone_from(stops);
                 None
             }
             Some(step) => {

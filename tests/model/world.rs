@@ -74,6 +74,9 @@ pub(super) struct World {
     pub(super) commands: Vec<Sent>,
     /// Instances that were terminated, where others create them.
     pub(super) terminated: Vec<bool>,
+    /// Those whose end was asked for by a process that did not live to see the call return. It lands
+    /// before the next tick.
+    pub(super) ending: Vec<bool>,
     /// Instances that somebody took the tags off.
     pub(super) untagged: Vec<bool>,
     /// What the controller's process has seen.
@@ -92,6 +95,8 @@ pub(super) enum Event {
     Reach(usize),
     /// The last request on a slot ends.
     Quiet(usize),
+    /// The end of an instance lands, which was asked for a moment ago.
+    End(usize),
 }
 
 /// What somebody else does.
@@ -147,15 +152,26 @@ impl World {
             slots,
             commands: Vec::new(),
             terminated: vec![false; instances],
+            ending: vec![false; instances],
             untagged: vec![false; instances],
             witness: Witness::looking_since(LONG_AGO),
             before: None,
         };
         if !scenario.witnessed {
-            let all = (0..world.slots.len()).map(|slot| world.target(slot));
-            world.witness = Witness::sure_of(all, LONG_AGO);
+            world.change_process(scenario);
         }
         world
+    }
+
+    /// Another process goes on, which has seen nothing yet; where processes do not look for
+    /// themselves, it is sure of everything.
+    pub(super) fn change_process(&mut self, scenario: &Scenario) {
+        self.witness = if scenario.witnessed {
+            Witness::default()
+        } else {
+            let all = (0..self.slots.len()).map(|slot| self.target(slot));
+            Witness::sure_of(all, LONG_AGO)
+        };
     }
 
     fn ports(&self) -> usize {
@@ -173,7 +189,7 @@ impl World {
         (0..self.slots.len()).find(|slot| self.target(*slot) == *target)
     }
 
-    fn instance_of(&self, slot: usize) -> usize {
+    pub(super) fn instance_of(&self, slot: usize) -> usize {
         slot / self.ports()
     }
 
@@ -359,19 +375,37 @@ impl World {
                 None
             }
             Step::Terminate { instances } => {
-                let slots = 0..self.slots.len();
-                slots
-                    .filter(|slot| instances.contains(&self.target(*slot).id))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .find_map(|slot| {
-                        let harm = self.stop(slot);
-                        let instance = self.instance_of(slot);
-                        self.terminated[instance] = true;
-                        harm
-                    })
+                let ending = self.instances(instances);
+                ending.into_iter().find_map(|instance| self.end(instance))
             }
         }
+    }
+
+    /// The same, but that what takes a call for each instance is still under way.
+    pub(super) fn ask_for(&mut self, scenario: &Scenario, step: &Step) -> Harm {
+        let Step::Terminate { instances } = step else {
+            return self.execute(scenario, step);
+        };
+        for instance in self.instances(instances) {
+            self.ending[instance] = true;
+        }
+        None
+    }
+
+    fn instances(&self, ids: &[String]) -> Vec<usize> {
+        let all = 0..self.terminated.len();
+        all.filter(|instance| ids.contains(&format!("i-{instance}")))
+            .collect()
+    }
+
+    fn end(&mut self, instance: usize) -> Harm {
+        self.ending[instance] = false;
+        self.terminated[instance] = true;
+        let slots = 0..self.slots.len();
+        let slots: Vec<usize> = slots
+            .filter(|slot| self.instance_of(*slot) == instance)
+            .collect();
+        slots.into_iter().find_map(|slot| self.stop(slot))
     }
 
     /// The port is a parameter, or in the unit's name. A unit without one is the only one.
@@ -490,7 +524,12 @@ impl World {
 
     /// Everything that can happen now.
     pub(super) fn events(&self, scenario: &Scenario) -> Vec<Event> {
-        let mut events = vec![Event::Tick];
+        let ending = self.ending.iter().enumerate();
+        let ending = ending.filter(|(_, ending)| **ending);
+        let mut events: Vec<Event> = ending.map(|(instance, _)| Event::End(instance)).collect();
+        if events.is_empty() {
+            events.push(Event::Tick);
+        }
         for (index, slot) in self.slots.iter().enumerate() {
             let sick = |number: u8| scenario.sick_versions.contains(&number);
             let can = slot.process.is_some_and(|number| !sick(number));
@@ -527,6 +566,7 @@ impl World {
                 self.slots[slot].in_flight = false;
                 None
             }
+            Event::End(instance) => self.end(instance),
             Event::Reach(index) => {
                 let sent = self.commands[index].clone();
                 self.commands[index].done = true;

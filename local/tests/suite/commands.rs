@@ -65,6 +65,7 @@ async fn a_version_is_stopped_as_the_spec_said_when_it_began() {
     let text = release.annotations().get(COMMANDS_ANNOTATION);
     let noted = NotedCommands::of(&release.uid().unwrap(), text.map(String::as_str));
     let versions: Vec<_> = noted
+        .revisions
         .iter()
         .map(|(revision, commands)| (*revision, commands.version.as_deref().unwrap()))
         .collect();

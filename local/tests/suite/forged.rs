@@ -310,10 +310,20 @@ async fn killed_and_lied_to(world: &World, lie: Lie, about: About) {
     world.control.start(None);
 }
 
-/// What can be told to a controller that has just begun. With a lie about a stop that is on its way
-/// requests can be lost: ADR 7 says which, and why.
-fn told_to_a_beginner() -> impl Iterator<Item = Lie> {
-    Lie::ALL.into_iter().filter(|lie| *lie != Lie::Spared)
+/// The controller dies while a stop is on its way, and its target is said to be on its way back: the
+/// one that goes on has not sent the stop itself, and must know of it all the same.
+#[tokio::test(start_paused = true)]
+async fn a_return_that_is_made_up_when_a_controller_dies_in_a_stop() {
+    let dies = async |world: &World| killed_and_lied_to(world, Lie::Spared, About::One).await;
+    for (scene, seed) in [
+        (Scene::in_place().short(), 990),
+        (lagging(Scene::in_place().short()), 991),
+        (lagging(Scene::side_by_side().short()), 992),
+    ] {
+        at_each(StepKind::Stop, scene, seed, dies).await;
+    }
+    let scene = lagging(Scene::existing().short());
+    at_each(StepKind::Terminate, scene, 993, dies).await;
 }
 
 /// Every lie that can be told to a controller that has just begun, about all targets, from each of
@@ -323,7 +333,7 @@ async fn all_told_to_beginners(scene: &Scene, seed: u64, phases: &[Phase]) {
     for (index, phase) in phases.iter().enumerate() {
         let world = releasing(scene.clone(), &manifest, seed + index as u64).await;
         until_in(&world, *phase).await;
-        for lie in told_to_a_beginner() {
+        for lie in Lie::ALL {
             killed_and_lied_to(&world, lie, About::Every).await;
             world.watch(APART).await;
         }

@@ -65,7 +65,8 @@ impl Outcome {
     }
 
     /// Of two commands on one host, the outcome that counts: what was run counts for more than
-    /// what still runs, that for more than what never ran; then the one that ended first.
+    /// what still runs, that for more than what never ran or was refused; then the one that ended
+    /// first.
     pub(super) fn or(self, other: Self) -> Self {
         if other.rank() < self.rank() {
             other
@@ -76,9 +77,11 @@ impl Outcome {
 
     fn rank(&self) -> (u8, i64) {
         let kind = match self.invocation {
-            Invocation::Succeeded { .. } | Invocation::Failed { .. } => 0,
+            _ if self.invocation.did_nothing() => 2,
             Invocation::Running => 1,
-            Invocation::NotDelivered { .. } => 2,
+            Invocation::Succeeded { .. }
+            | Invocation::Failed { .. }
+            | Invocation::NotDelivered { .. } => 0,
         };
         (kind, self.ended)
     }
@@ -270,10 +273,18 @@ mod unit_tests {
             status: "Undeliverable".to_owned(),
         };
         let lost = outcome(lost, 1);
+        let refused = Invocation::Failed {
+            code: 31,
+            stopped: None,
+            output: String::new(),
+        };
+        let refused = outcome(refused, 2);
         for (one, other, counts) in [
             (&succeeded, &failed, &failed),
             (&succeeded, &running, &succeeded),
             (&running, &lost, &running),
+            (&running, &refused, &running),
+            (&refused, &succeeded, &succeeded),
             (&lost, &succeeded, &succeeded),
         ] {
             assert_eq!(&one.clone().or(other.clone()), counts);

@@ -34,6 +34,7 @@ pub(super) fn acts_once(
             status.clone(),
             Some(Step::Claim {
                 commands: BTreeMap::new(),
+                stops: Vec::new(),
             }),
             now,
         );

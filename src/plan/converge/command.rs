@@ -70,7 +70,12 @@ pub(super) fn resent(pass: &Pass<'_>, target: &TargetStatus, step: StepKind) -> 
     }
 }
 
-pub(super) fn same_operation(a: &TargetStatus, b: &TargetStatus) -> bool {
+/// Whether one command can stop two targets.
+pub(super) fn stopped_together(a: &TargetStatus, b: &TargetStatus) -> bool {
+    a.port == b.port && a.color == b.color && same_operation(a, b)
+}
+
+fn same_operation(a: &TargetStatus, b: &TargetStatus) -> bool {
     let operation = |t: &TargetStatus| {
         t.process
             .as_ref()
@@ -133,7 +138,7 @@ pub(super) fn seconds(duration: Duration) -> String {
 }
 
 /// The number at the end of an operation id: it grows with every intent.
-pub(super) fn fence_of(operation: &str) -> &str {
+pub(crate) fn fence_of(operation: &str) -> &str {
     operation.rsplit('-').next().unwrap_or("0")
 }
 

@@ -6,11 +6,12 @@
 
 mod command;
 mod deregister;
+mod note;
 mod register;
 mod start;
 mod stop;
 
-pub(super) use command::starting;
+pub(super) use command::{fence_of, starting};
 pub(super) use deregister::withheld_until;
 pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at, vouched_from};
 
@@ -28,6 +29,7 @@ pub(super) fn next(
     if !pass.release.finalizer || commands::unnoted(pass, status) {
         return Some(Step::Claim {
             commands: commands::to_note(pass, status),
+            stops: note::open(pass),
         });
     }
     if backing_off(pass).is_some() {
@@ -68,25 +70,54 @@ fn intend(
     group: Option<&str>,
     targets: &[TargetId],
 ) -> String {
-    let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
-    // Status is anybody's text: a fence that no planner can have written is none.
-    let last = Some(status.fence).filter(|fence| *fence < command::fence_most(pass.now));
-    status.fence = last.map_or(time, |last| time.max(last + 1));
-    let id = format!(
-        "bg-{}-r{}-{}-{}",
-        pass.release.uid,
-        status.revision,
-        step.as_str().to_lowercase(),
-        status.fence
-    );
+    let operation = Operation::next(pass, status, step);
+    intend_as(pass, status, &operation, step, group, targets);
+    operation.id
+}
+
+/// What an effect is called: its fence is higher than that of any before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Operation {
+    id: String,
+    fence: u64,
+}
+
+impl Operation {
+    /// The next.
+    fn next(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, step: StepKind) -> Self {
+        let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
+        let fence = last_fence(pass, status).map_or(time, |last| time.max(last + 1));
+        let step = step.as_str().to_lowercase();
+        let (uid, revision) = (&pass.release.uid, status.revision);
+        Self {
+            id: format!("bg-{uid}-r{revision}-{step}-{fence}"),
+            fence,
+        }
+    }
+}
+
+/// The fence of the last intent. Status is anybody's text: one that no planner can have written is none.
+fn last_fence(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<u64> {
+    Some(status.fence).filter(|fence| *fence < command::fence_most(pass.now))
+}
+
+/// Writes an intent down whose operation was chosen before.
+fn intend_as(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    operation: &Operation,
+    step: StepKind,
+    group: Option<&str>,
+    targets: &[TargetId],
+) {
+    status.fence = operation.fence;
     status.intent = Some(Intent {
-        id: id.clone(),
+        id: operation.id.clone(),
         step,
         at: pass.now,
         targets: targets.iter().map(ToString::to_string).collect(),
         group: group.map(ToOwned::to_owned),
     });
-    id
 }
 
 fn target_mut<'a>(

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    command::{
-        Fill, command_is_due, fence_of, note_command, resent, same_operation, seconds, starting,
-    },
-    intend, target_mut,
+    Operation,
+    command::{Fill, command_is_due, fence_of, note_command, seconds, starting, stopped_together},
+    intend, intend_as,
+    note::{self, Noted},
+    target_mut,
 };
 use crate::{
     SendCommand, Step, TargetId, commands,
@@ -68,20 +69,31 @@ fn stop_what_may(
         .filter(|target| stop_is_due(pass, target))
         .cloned()
         .collect();
-    let first = ready.first()?;
     if pass.spec().fleet.existing.is_some() {
         return terminate(pass, status, &ready);
     }
+    let noted = |target| Some((target, note::noted(pass, status, target)?));
+    let Some((first, noted_as)) = ready.iter().find_map(noted) else {
+        return note::stop(pass, status, &ready);
+    };
     let revision = revision_of(status, first)?.clone();
     let commands = commands::of(pass, status, &revision)?;
     let ids: Vec<TargetId> = ready
         .iter()
-        .filter(|t| t.port == first.port && t.color == first.color && same_operation(t, first))
+        .filter(|t| stopped_together(t, first))
+        .filter(|t| note::noted(pass, status, t).as_ref() == Some(&noted_as))
         .map(id_of)
         .collect();
-    let again = resent(pass, first, StepKind::Stop);
-    let operation = intend(pass, status, StepKind::Stop, None, &ids);
-    let operation = again.unwrap_or(operation);
+    let operation = match noted_as {
+        Noted::New(operation) => {
+            intend_as(pass, status, &operation, StepKind::Stop, None, &ids);
+            operation.id
+        }
+        Noted::Again(operation) => {
+            intend(pass, status, StepKind::Stop, None, &ids);
+            operation
+        }
+    };
     for id in &ids {
         if let Some(target) = target_mut(status, id, first.color) {
             note_command(pass, target, StepKind::Stop, &operation);
@@ -136,11 +148,18 @@ fn terminate(
     status: &mut BlueGreenReleaseStatus,
     ready: &[TargetStatus],
 ) -> Option<Step> {
-    let ids: Vec<TargetId> = ready.iter().map(id_of).collect();
-    let operation = intend(pass, status, StepKind::Terminate, None, &ids);
-    for target in ready {
+    ready.first()?;
+    let noted = |target| Some((target, note::end_noted(pass, status, target)?));
+    let (noted, operations): (Vec<&TargetStatus>, Vec<Operation>) =
+        ready.iter().filter_map(noted).unzip();
+    let Some(operation) = operations.first() else {
+        return Some(note::end(pass, status, ready));
+    };
+    let ids: Vec<TargetId> = noted.iter().map(|target| id_of(target)).collect();
+    intend_as(pass, status, operation, StepKind::Terminate, None, &ids);
+    for target in noted {
         if let Some(target) = target_mut(status, &id_of(target), target.color) {
-            note_command(pass, target, StepKind::Terminate, &operation);
+            note_command(pass, target, StepKind::Terminate, &operation.id);
         }
     }
     Some(Step::Terminate {

@@ -35,9 +35,9 @@ mod traffic;
 
 use std::fmt;
 
-use super::{Decision, Observation, Step, TargetId};
+use super::{Decision, Observation, Release, Step, TargetId};
 use bluegreen_api::{
-    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, TargetStatus, Time,
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, NotedStop, TargetStatus, Time,
 };
 
 /// A decision, with what it was made from.
@@ -45,6 +45,8 @@ use bluegreen_api::{
 pub struct Decided<'a> {
     /// The spec.
     pub spec: &'a BlueGreenReleaseSpec,
+    /// The stops that were noted beside the finalizer.
+    pub stops: &'a [NotedStop],
     /// The status that the planner was given.
     pub before: &'a BlueGreenReleaseStatus,
     /// What it saw.
@@ -120,7 +122,7 @@ use Predicate::{OfDecision, OfRest, OfStatus};
 
 /// Every predicate, in the order in which they are asked: of two that the same mistake breaks,
 /// the one that names the mistake comes first.
-pub const ALL: [Invariant; 22] = [
+pub const ALL: [Invariant; 23] = [
     invariant(
         "S1",
         "a group that has a healthy target keeps one",
@@ -223,6 +225,11 @@ pub const ALL: [Invariant; 22] = [
         OfDecision(effects::s13_no_effect_without_sight),
     ),
     invariant(
+        "S16",
+        "the end of a process is noted where status is not, before it is asked for",
+        OfDecision(ends::s16_noted_first),
+    ),
+    invariant(
         "L2",
         "there is always a reason, in words",
         OfStatus(record::l2_explained),
@@ -247,13 +254,14 @@ impl fmt::Display for Violation {
 /// The first invariant that a decision, or the status in it, breaks, if it breaks one.
 #[must_use]
 pub fn broken(
-    spec: &BlueGreenReleaseSpec,
+    release: &Release,
     before: &BlueGreenReleaseStatus,
     observation: &Observation,
     decision: &Decision,
 ) -> Option<Violation> {
     let decided = Decided {
-        spec,
+        spec: &release.spec,
+        stops: &release.stops,
         before,
         observation,
         decision,

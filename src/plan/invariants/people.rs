@@ -106,31 +106,37 @@ pub(super) fn s15_paused(decided: &Decided<'_>) -> Option<String> {
     let paused = decided.spec.paused || course.paused_at.is_some();
     let begins = match decided.decision.step.as_ref()? {
         Step::RemoveFinalizer => false,
-        Step::Claim { .. } | Step::Register { .. } | Step::Deregister { .. } => true,
-        Step::Send(_) | Step::Terminate { .. } => !ends_what_was_meant_to_end(decided),
+        Step::Register { .. } | Step::Deregister { .. } => true,
+        Step::Claim { .. } | Step::Send(_) | Step::Terminate { .. } => {
+            !ends_what_was_meant_to_end(decided)
+        }
     };
     (paused && begins && status.phase != Phase::Deleting)
         .then(|| "something is begun while the release is paused".to_owned())
 }
 
-/// Whether an effect does nothing but stop what was to be stopped before.
+/// Whether an effect does nothing but stop what was to be stopped before, or note that.
 fn ends_what_was_meant_to_end(decided: &Decided<'_>) -> bool {
-    let instances: &[String] = match &decided.decision.step {
-        Some(Step::Send(command)) if command.kind == StepKind::Stop => &command.instances,
-        Some(Step::Terminate { instances }) => instances,
-        Some(
-            Step::Send(_)
-            | Step::Claim { .. }
-            | Step::RemoveFinalizer
-            | Step::Register { .. }
-            | Step::Deregister { .. },
-        )
-        | None => return false,
-    };
-    instances.iter().all(|id| {
+    let meant = |id: &str| {
         let mut known = decided.before.targets.iter();
-        known.any(|target| target.id == *id && doomed(target))
-    })
+        known.any(|target| target.id == id && doomed(target))
+    };
+    match &decided.decision.step {
+        Some(Step::Send(command)) if command.kind == StepKind::Stop => {
+            command.instances.iter().all(|id| meant(id))
+        }
+        Some(Step::Terminate { instances }) => instances.iter().all(|id| meant(id)),
+        Some(Step::Claim { stops, .. }) => {
+            let new = stops.iter().filter(|stop| !decided.stops.contains(stop));
+            let mut targets = new.flat_map(|stop| &stop.targets);
+            !stops.is_empty()
+                && targets.all(|target| target.rsplit_once(':').is_some_and(|(id, _)| meant(id)))
+        }
+        Some(
+            Step::Send(_) | Step::RemoveFinalizer | Step::Register { .. } | Step::Deregister { .. },
+        )
+        | None => false,
+    }
 }
 
 /// S9: what went back because it failed, or because somebody asked for that, is not begun again for

@@ -15,7 +15,7 @@ use super::{
         world::{Event, Harm, NOW},
     },
     Key, Meta, Noted, Walk,
-    tables::StatusId,
+    tables::{StatusId, Tables},
 };
 
 /// What can come after a state with the faults that are left.
@@ -58,11 +58,12 @@ fn what_counts(meta: Meta, harm: Harm) -> Harm {
 }
 
 /// What a step makes of the object's metadata.
-fn claimed(meta: Meta, step: Option<&Step>) -> Meta {
-    match step {
-        Some(Step::Claim { commands }) => Meta {
+fn claimed(tables: &mut Tables<'_>, meta: Meta, step: Option<Id<Step>>) -> Meta {
+    match step.map(|step| tables.steps[step].clone()) {
+        Some(Step::Claim { commands, stops }) => Meta {
             finalizer: true,
-            noted: noted(commands).unwrap_or(meta.noted),
+            noted: noted(&commands).unwrap_or(meta.noted),
+            stops: tables.stops(stops),
             ..meta
         },
         Some(Step::RemoveFinalizer) => Meta {
@@ -125,7 +126,7 @@ impl Walk<'_> {
             }
             let (status, failures) = match event {
                 Event::Tick => (self.tables.aged(from.status), 0),
-                Event::Healthy(..) | Event::Reach(_) | Event::Quiet(_) => {
+                Event::Healthy(..) | Event::Reach(_) | Event::Quiet(_) | Event::End(_) => {
                     (from.status, meta.failures)
                 }
             };
@@ -173,13 +174,12 @@ impl Walk<'_> {
             return Err(broken.clone());
         }
         let worlds = self.tables.done(from.world, observation, passed.step);
-        let step = passed.step.map(|step| &self.tables.steps[step]);
-        if let (Some(step), Some(harm)) = (step, what_counts(meta, worlds.harm.clone())) {
-            return Err(format!("{step:?}: {harm}"));
+        if let (Some(step), Some(harm)) = (passed.step, what_counts(meta, worlds.harm.clone())) {
+            return Err(format!("{:?}: {harm}", self.tables.steps[step]));
         }
         let remembered = Meta {
             asked: passed.asked,
-            ..claimed(meta, step)
+            ..claimed(&mut self.tables, meta, passed.step)
         };
         let mut reached = |fault, world, meta| {
             after.add(How::Pass { stale, fault }, || {
@@ -198,6 +198,7 @@ impl Walk<'_> {
         let undone = Meta {
             finalizer: meta.finalizer,
             noted: meta.noted,
+            stops: meta.stops,
             ..succeeded
         };
         let lost = with_failures(meta.failures + 1, remembered);

@@ -7,12 +7,9 @@
 //! planner decides. That is sound since each of these is a pure function of what it is kept under;
 //! the planner has no clock, no random number and no state.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, rc::Rc};
 
-use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, RevisionCommands};
+use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, NotedStop, RevisionCommands};
 use bluegreen_plan::{
     EffectFailure, Failure, FailureKind, Needs, Observation, Release, Step, Witness, needs,
 };
@@ -34,8 +31,10 @@ pub(super) type StatusId = Id<BlueGreenReleaseStatus>;
 pub(super) type WorldId = Id<World>;
 pub(super) type MetaId = Id<(Meta, Release)>;
 
-/// The operations that a status knows.
-type Operations = Id<BTreeSet<u64>>;
+/// What is noted of stops, but for the numbers of the operations.
+pub(super) type StopsId = Id<Vec<NotedStop>>;
+
+type Operations = Id<canon::Operations>;
 type Numbers = Id<canon::Numbers>;
 
 /// Something that happens to a world by itself, or that others do to it, and what comes of it.
@@ -51,6 +50,9 @@ struct Look {
     world: WorldId,
     needs: Id<Needs>,
     version: u8,
+    finalizer: bool,
+    /// What is noted of stops, where the process has just begun and takes it over.
+    inherited: Option<StopsId>,
     failures: u8,
     stale: bool,
 }
@@ -80,12 +82,15 @@ pub(super) struct Tables<'a> {
     pub(super) metas: Interned<(Meta, Release)>,
     pub(super) observations: Interned<Observation>,
     pub(super) steps: Interned<Step>,
-    known: Interned<BTreeSet<u64>>,
+    noted: Interned<Vec<NotedStop>>,
+    known: Interned<canon::Operations>,
     numbers: Interned<canon::Numbers>,
     needs: Interned<Needs>,
-    knows: Known<StatusId, Operations>,
+    open: Known<(StopsId, WorldId), StopsId>,
+    knows: Known<(StatusId, StopsId), Operations>,
     numbered: Known<(Operations, WorldId), (WorldId, Numbers)>,
     renumbered: Known<(StatusId, Numbers), StatusId>,
+    renumbered_stops: Known<(StopsId, Numbers), StopsId>,
     aged: Known<StatusId, StatusId>,
     lied: Known<(StatusId, Lie), Option<StatusId>>,
     happened: Known<WorldId, Rc<[Happened<Event>]>>,
@@ -105,12 +110,15 @@ impl<'a> Tables<'a> {
             metas: Interned::new(),
             observations: Interned::new(),
             steps: Interned::new(),
+            noted: Interned::new(),
             known: Interned::new(),
             numbers: Interned::new(),
             needs: Interned::new(),
+            open: Known::default(),
             knows: Known::default(),
             numbered: Known::default(),
             renumbered: Known::default(),
+            renumbered_stops: Known::default(),
             aged: Known::default(),
             lied: Known::default(),
             happened: Known::default(),
@@ -138,6 +146,24 @@ impl<'a> Tables<'a> {
         self.worlds.take(world)
     }
 
+    /// The number of what is noted of stops.
+    pub(super) fn stops(&mut self, mut stops: Vec<NotedStop>) -> StopsId {
+        canon::canonical_stops(&mut stops);
+        self.noted.take(stops)
+    }
+
+    /// What is noted of stops, without what nobody asks of it any more in a world.
+    pub(super) fn open(&mut self, stops: StopsId, world: WorldId) -> StopsId {
+        if let Some(known) = self.open.get(&(stops, world)) {
+            return *known;
+        }
+        let mut open = self.noted[stops].clone();
+        canon::forget_ended_stops(self.scenario, &mut open, &self.worlds[world]);
+        let open = self.stops(open);
+        self.open.insert((stops, world), open);
+        open
+    }
+
     pub(super) fn meta(&mut self, meta: Meta) -> MetaId {
         if let Some(known) = self.met.get(&meta) {
             return *known;
@@ -146,6 +172,7 @@ impl<'a> Tables<'a> {
         spec.version = version(meta.version);
         let release = Release {
             commands: commands(&spec, meta.noted),
+            stops: self.noted[meta.stops].clone(),
             uid: "u".to_owned(),
             generation: i64::from(meta.generation),
             spec,
@@ -162,10 +189,15 @@ impl<'a> Tables<'a> {
         self.steps.intern(hash(&format!("{step:?}")), step)
     }
 
-    /// Gives the operations of a status and of a world their numbers.
-    pub(super) fn number(&mut self, status: StatusId, world: WorldId) -> (StatusId, WorldId) {
-        let known = *self.knows.entry(status).or_insert_with(|| {
-            let operations = canon::operations(&self.statuses[status]);
+    /// Gives the operations of a status, of a world and of what is noted of stops their numbers.
+    pub(super) fn number(
+        &mut self,
+        status: StatusId,
+        world: WorldId,
+        stops: StopsId,
+    ) -> (StatusId, WorldId, StopsId) {
+        let known = *self.knows.entry((status, stops)).or_insert_with(|| {
+            let operations = canon::Operations::of(&self.statuses[status], &self.noted[stops]);
             self.known.take(operations)
         });
         let (world, numbers) = *self.numbered.entry((known, world)).or_insert_with(|| {
@@ -183,7 +215,17 @@ impl<'a> Tables<'a> {
                 renumbered
             }
         };
-        (status, world)
+        let stops = match self.renumbered_stops.get(&(stops, numbers)) {
+            Some(known) => *known,
+            None => {
+                let mut renumbered = self.noted[stops].clone();
+                canon::renumber_stops(&mut renumbered, &self.numbers[numbers]);
+                let renumbered = self.stops(renumbered);
+                self.renumbered_stops.insert((stops, numbers), renumbered);
+                renumbered
+            }
+        };
+        (status, world, stops)
     }
 
     /// A status after a tick.
@@ -269,15 +311,21 @@ impl<'a> Tables<'a> {
                 let needs = needs(&release.spec, &self.statuses[status], NOW);
                 self.needs.intern(hash(&format!("{needs:?}")), needs)
             });
+        let begins = self.scenario.witnessed && self.worlds[world].witness == Witness::default();
         let look = Look {
             world,
             needs,
             version: meta.version,
+            finalizer: meta.finalizer,
+            inherited: begins.then_some(meta.stops),
             failures: meta.failures,
             stale,
         };
         *self.seen.entry(look).or_insert_with(|| {
-            let world = &self.worlds[world];
+            let mut world = self.worlds[world].clone();
+            if begins {
+                world.witness.inherit(release, NOW);
+            }
             let mut observation = world.observe(self.scenario, &self.needs[needs], stale);
             observation.last_effect = failing(*meta);
             if self.scenario.witnessed {
@@ -308,18 +356,19 @@ impl<'a> Tables<'a> {
         let mut done = before.clone();
         let witness = &self.observations[observation].witness;
         done.witness.clone_from(witness);
+        let mut after = before.clone();
         let harm = step.and_then(|step| {
             let step = &self.steps[step];
             if self.scenario.witnessed {
                 done.witness.acts(step, NOW);
+            } else {
+                done.witness.notes(step);
             }
+            after.ask_for(self.scenario, step);
             done.execute(self.scenario, step)
         });
-        let mut after = done.clone();
-        if self.scenario.witnessed {
-            before.witness = Witness::default();
-            after.witness = Witness::default();
-        }
+        before.change_process(self.scenario);
+        after.change_process(self.scenario);
         let worked_out = Rc::new(Done {
             done: self.world(done),
             crashed_before: self.world(before),

@@ -15,7 +15,7 @@ use bluegreen_api::{
 };
 use bluegreen_plan::{
     Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide,
-    limits::FENCE,
+    decide_whatever_status_says, limits::FENCE,
 };
 
 use super::{explore::Planner, scenario, scenario::Scenario};
@@ -104,7 +104,40 @@ pub(super) fn all() -> Vec<Mutant> {
             believes_silence,
             small(scenario::early_finish()),
         ),
+        // Whoever goes on in its place believes status then.
+        mutant(
+            "asks for a stop that it has not noted, and is lied to",
+            notes_nothing,
+            scenario::lied_to(scenario::side_by_side()),
+        ),
+        mutant(
+            "asks for the end of an instance that it has not noted, and is lied to",
+            notes_nothing,
+            scenario::lied_to(scenario::existing()),
+        ),
     ]
+}
+
+/// Takes a note for written that is not.
+fn notes_nothing(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    observation: &Observation,
+    now: Time,
+) -> Decision {
+    let decide = decide_whatever_status_says;
+    let decision = decide(release, status, observation, now);
+    match decision.step {
+        Some(Step::Claim { stops, .. }) if release.finalizer && !stops.is_empty() => {
+            let mut noted = release.clone();
+            noted.stops.clone_from(&stops);
+            let mut observation = observation.clone();
+            let commands = release.commands.clone();
+            observation.witness.notes(&Step::Claim { commands, stops });
+            decide(&noted, status, &observation, now)
+        }
+        Some(_) | None => decision,
+    }
 }
 
 fn unsettled(

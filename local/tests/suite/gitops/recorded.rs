@@ -130,9 +130,11 @@ fn masked(release: &BlueGreenRelease) -> Value {
         }
     }
     let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").unwrap();
+    let fence = Regex::new(r"(\bbg-[0-9a-f-]+-r\d+-[a-z]+-)\d+").unwrap();
     let instance = Regex::new(r"\bi-[0-9a-f]{8,}").unwrap();
     each_text(&mut object, &|text| {
         let text = time.replace_all(text, THEN);
+        let text = fence.replace_all(&text, "${1}0");
         instance.replace_all(&text, "i-0").into_owned()
     });
     object

@@ -210,6 +210,7 @@ impl Judge {
         let truth = truth.map(|truth| in_truth(seen, &truth));
         let decided = |observation| Decided {
             spec: &release.spec,
+            stops: &release.stops,
             before,
             observation,
             decision,

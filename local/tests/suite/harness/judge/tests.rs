@@ -1,7 +1,7 @@
 //! The judge is not blind to what a controller decides.
 
 use bluegreen::{
-    api::{BlueGreenReleaseSpec, Duration},
+    api::{BlueGreenReleaseSpec, Duration, NotedStop, StepKind},
     plan::{
         CommandState, Group, Instance, InstanceState, LoadBalancerKind, SendCommand, Step, Witness,
     },
@@ -26,6 +26,12 @@ fn release() -> Release {
         spec,
         finalizer: true,
         commands: std::collections::BTreeMap::new(),
+        stops: vec![NotedStop {
+            operation: "op".to_owned(),
+            step: StepKind::Stop,
+            at: Time::from_millis(1_000_000),
+            targets: vec!["i-1:8080".to_owned()],
+        }],
         deleting: false,
         request: None,
     }
@@ -90,7 +96,7 @@ fn proven() -> Value {
 fn stopping(status: BlueGreenReleaseStatus) -> Decision {
     let command = SendCommand {
         operation: "op".to_owned(),
-        kind: bluegreen::api::StepKind::Stop,
+        kind: StepKind::Stop,
         document: "BlueGreen-StopUnit".to_owned(),
         parameters: BTreeMap::new(),
         instances: vec!["i-1".to_owned()],
@@ -126,6 +132,19 @@ fn a_stop_without_a_proof_is_noticed() {
     let violations = judge.violations().join("\n");
     assert!(violations.contains("S14"), "{violations}");
     assert!(!judge.may_stop("i-1", 8080), "nor at the process");
+}
+
+#[test]
+fn a_stop_that_was_not_noted_is_noticed() {
+    let (judge, before) = (judge(), status("Forward", &proven()));
+    let unnoted = Release {
+        stops: Vec::new(),
+        ..release()
+    };
+    let decision = stopping(before.clone());
+    judge.decided(&unnoted, &before, &seen([]), &decision);
+    let violations = judge.violations().join("\n");
+    assert!(violations.contains("S16"), "{violations}");
 }
 
 #[test]

@@ -51,9 +51,14 @@ pub struct NotedStop {
     pub operation: String,
     /// `Stop` for a command to hosts, `Terminate` for the end of instances.
     pub step: StepKind,
+    /// Whose process it is that a command stops: the revision and its version. Commands for the same
+    /// process of a target end the same one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub process: String,
     /// When it was noted. It was not asked for before.
     pub at: Time,
-    /// The targets, each as `instance:port`.
+    /// The targets, each as `instance:port`. Where there is none any more, it is kept for the number at
+    /// the end of the operation's id, which none after it may have again.
     pub targets: Vec<String>,
 }
 
@@ -121,6 +126,7 @@ mod tests {
             stops: vec![NotedStop {
                 operation: "bg-u-r8-stop-1".to_owned(),
                 step: StepKind::Stop,
+                process: "7/1.8.4".to_owned(),
                 at: Time::from_millis(1),
                 targets: vec!["i-1:8080".to_owned()],
             }],

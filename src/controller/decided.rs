@@ -31,7 +31,7 @@ pub(super) fn decided(decision: &Decision, notices: &[Notice]) {
 /// What a step is called, and what it is about.
 fn words(step: &Step) -> (&'static str, String) {
     match step {
-        Step::Claim { commands: _, stops } => ("Claim", noted(stops)),
+        Step::Claim { stops, noted, .. } => ("Claim", about(stops, noted.as_deref())),
         Step::RemoveFinalizer => ("RemoveFinalizer", String::new()),
         Step::Register { group: _, targets } => ("Register", listed(targets)),
         Step::Deregister { group: _, targets } => ("Deregister", listed(targets)),
@@ -40,10 +40,11 @@ fn words(step: &Step) -> (&'static str, String) {
     }
 }
 
-/// The targets whose stops may be under way from now on.
-fn noted(stops: &[NotedStop]) -> String {
+/// The targets whose stop is noted, and asked for next.
+fn about(stops: &[NotedStop], noted: Option<&str>) -> String {
     let targets: Vec<&str> = stops
         .iter()
+        .filter(|stop| Some(stop.operation.as_str()) == noted)
         .flat_map(|stop| &stop.targets)
         .map(String::as_str)
         .collect();

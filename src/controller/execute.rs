@@ -38,7 +38,9 @@ pub(super) async fn execute<W: World, C: Cloud>(
 ) -> Result<Executed, Error> {
     let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     match step {
-        Step::Claim { commands, stops } => {
+        Step::Claim {
+            commands, stops, ..
+        } => {
             ctx.memory.acts(&seen.release.uid, step, ctx.now());
             Ok(changed(claim::claim(&api, object, commands, stops).await?))
         }

@@ -25,6 +25,18 @@ pub(super) fn of(
     Some(noted.cloned().unwrap_or_else(said))
 }
 
+/// What a revision's commands are about. They are the same each time, unless its number or its
+/// version is another, or, where they are not noted, the spec.
+pub(super) fn process(pass: &Pass<'_>, revision: &Revision, commands: &RevisionCommands) -> String {
+    let number = revision.revision;
+    let version = commands.version.as_deref().unwrap_or_default();
+    if pass.release.commands.contains_key(&number) {
+        format!("{number}/{version}")
+    } else {
+        format!("{number}/{version}@{}", pass.release.generation)
+    }
+}
+
 /// The version of a revision that is not noted. What comes in, and what was there before the first
 /// release, the spec says as well; of any other status must do, which is anybody's text, and it is
 /// filled into a command to a host.

@@ -17,6 +17,8 @@ pub enum Step {
         commands: BTreeMap<u64, RevisionCommands>,
         /// The stops that may be under way from now on.
         stops: Vec<NotedStop>,
+        /// The operation that is noted anew, and is asked for next.
+        noted: Option<String>,
     },
     /// Take the finalizer off: the object may go.
     RemoveFinalizer,
@@ -50,6 +52,8 @@ pub struct SendCommand {
     pub operation: String,
     /// `Start` or `Stop`.
     pub kind: StepKind,
+    /// Whose process it is: the revision and its version.
+    pub process: String,
     /// The document.
     pub document: String,
     /// Its parameters, filled in.

@@ -47,6 +47,8 @@ pub struct Witness {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SentStop {
     operation: String,
+    /// Whose process it stops.
+    process: String,
     /// It was not sent before.
     since: Time,
     /// It was not sent after that.
@@ -112,6 +114,7 @@ impl Witness {
                 }
                 let sent = SentStop {
                     operation: stop.operation.clone(),
+                    process: stop.process.clone(),
                     since: stop.at,
                     at: now,
                 };
@@ -126,15 +129,19 @@ impl Witness {
         self.stops.retain(|target, stops| {
             stops.retain(|stop| now < stop.at + longest && !stop.is_over(target, observation, now));
             let ended = stops.iter().filter(|s| s.has_stopped(target, observation));
-            if let Some(ended) = ended.map(SentStop::fence).max() {
-                stops.retain(|stop| stop.fence() > ended);
-            }
-            keep_last(stops, |stop| stop.has_failed(target, observation));
+            let ended: Vec<SentStop> = ended.cloned().collect();
+            stops.retain(|stop| !ended.iter().any(|ended| ended.ends(stop)));
+            let failed = |stop: &SentStop| stop.has_failed(target, observation);
+            keep_last(stops, |stop| failed(stop).then(|| stop.process.clone()));
             !stops.is_empty()
         });
         self.ending.retain(|instance, at| {
-            let spared = now >= *at + TERMINATION_SHOWN_LATEST && running(observation, instance);
-            now < *at + WITNESSED_LONGEST && !spared
+            let over = match state(observation, instance) {
+                Some(InstanceState::Terminated) => true,
+                Some(InstanceState::Running) => now >= *at + TERMINATION_SHOWN_LATEST,
+                Some(InstanceState::Pending | InstanceState::Stopped) | None => false,
+            };
+            now < *at + WITNESSED_LONGEST && !over
         });
         self.deregistered.retain(|_, at| now < *at + SHOWN_LATEST);
         let Some(groups) = groups(observation) else {
@@ -173,6 +180,7 @@ impl Witness {
                 for target in command.targets() {
                     let stop = SentStop {
                         operation: command.operation.clone(),
+                        process: command.process.clone(),
                         since: now,
                         at: now,
                     };
@@ -201,12 +209,7 @@ impl Witness {
     /// the process that wrote it.
     pub fn notes(&mut self, step: &Step) {
         match step {
-            Step::Claim { stops, .. } => {
-                let mut sent = self.stops.values().flatten();
-                let last = stops.last().map(|stop| &stop.operation);
-                let last = last.filter(|last| sent.all(|stop| stop.operation != **last));
-                self.noted = last.cloned();
-            }
+            Step::Claim { noted, .. } => self.noted.clone_from(noted),
             Step::Send(_) | Step::Terminate { .. } => self.noted = None,
             Step::Register { .. } | Step::Deregister { .. } | Step::RemoveFinalizer => {}
         }
@@ -462,7 +465,13 @@ impl SentStop {
         fence_of(&self.operation).parse().unwrap_or(u64::MAX)
     }
 
-    /// Whether it has ended the process, and with that every stop of it that was asked for before.
+    /// Whether another one is over with this one, which has ended its process: one for the same process
+    /// that a host refuses from now on, for its fence is no higher.
+    fn ends(&self, other: &Self) -> bool {
+        other.process == self.process && other.fence() <= self.fence()
+    }
+
+    /// Whether it has ended the process.
     fn has_stopped(&self, target: &TargetId, observation: &Observation) -> bool {
         match self.state(observation) {
             Some(CommandState::Sent(sent)) => match sent.get(&target.id) {
@@ -477,9 +486,12 @@ impl SentStop {
     /// Whether it ended without success, and may have told the process to stop before.
     fn has_failed(&self, target: &TargetId, observation: &Observation) -> bool {
         match self.state(observation) {
-            Some(CommandState::Sent(sent)) => {
-                matches!(sent.get(&target.id), Some(Invocation::Failed { .. }))
-            }
+            Some(CommandState::Sent(sent)) => sent.get(&target.id).is_some_and(|end| match end {
+                Invocation::Failed { .. } => !end.did_nothing(),
+                Invocation::Running
+                | Invocation::Succeeded { .. }
+                | Invocation::NotDelivered { .. } => false,
+            }),
             Some(CommandState::Absent) | None => false,
         }
     }
@@ -513,13 +525,16 @@ impl Sighting {
     }
 }
 
-/// Of those that are the same in some way, keeps the last: where stops fail for hours, each says no
-/// more than any other, and has to be asked about.
-fn keep_last<T>(all: &mut Vec<T>, same: impl Fn(&T) -> bool) {
-    let last = all.iter().rposition(&same);
+/// Of those with the same key, keeps the last: where stops fail for hours, each says no more than any
+/// other of the same process, and has to be asked about.
+fn keep_last<T, K: Ord>(all: &mut Vec<T>, key: impl Fn(&T) -> Option<K>) {
+    let mut last = BTreeMap::new();
+    for (index, one) in all.iter().enumerate() {
+        key(one).map(|key| last.insert(key, index));
+    }
     let mut index = 0;
     all.retain(|one| {
-        let keep = !same(one) || Some(index) == last;
+        let keep = key(one).is_none_or(|key| last.get(&key) == Some(&index));
         index += 1;
         keep
     });
@@ -531,11 +546,10 @@ pub(super) fn stop_longest(spec: &BlueGreenReleaseSpec) -> Duration {
     WITNESSED_LONGEST + spec.stop.grace_period
 }
 
-/// Whether an instance is seen to run.
-fn running(observation: &Observation, instance: &str) -> bool {
-    let fleet = observation.fleet.known().into_iter().flatten();
-    let mut same = fleet.filter(|one| one.id == instance);
-    same.any(|instance| instance.state == InstanceState::Running)
+/// The state in which an instance is seen.
+fn state(observation: &Observation, instance: &str) -> Option<InstanceState> {
+    let mut fleet = observation.fleet.known()?.iter();
+    fleet.find(|one| one.id == instance).map(|one| one.state)
 }
 
 /// The target groups, where all of them were read.

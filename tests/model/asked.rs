@@ -85,7 +85,11 @@ impl Story {
         assert_eq!(broken, None);
         self.status = decision.status.clone();
         match &decision.step {
-            Some(step @ Step::Claim { commands, stops }) => {
+            Some(
+                step @ Step::Claim {
+                    commands, stops, ..
+                },
+            ) => {
                 self.world.witness.acts(step, self.now);
                 self.release.finalizer = true;
                 self.release.commands.clone_from(commands);

@@ -42,7 +42,18 @@ const WORDS: [&str; 14] = [
     "v1; systemctl stop app-$(reboot)",
 ];
 
-const NUMBERS: [u64; 8] = [0, 1, 2, 8080, 9999, 65535, u32::MAX as u64, i64::MAX as u64];
+/// Among them a fence that may be, a minute ahead of the clock.
+const NUMBERS: [u64; 9] = [
+    0,
+    1,
+    2,
+    8080,
+    9999,
+    65535,
+    1_000_060_000,
+    u32::MAX as u64,
+    i64::MAX as u64,
+];
 
 /// Once in so many passes another process goes on.
 const CRASH: u32 = 12;
@@ -134,7 +145,11 @@ impl Noisy {
             self.status
         );
         match &decision.step {
-            Some(step @ Step::Claim { commands, stops }) => {
+            Some(
+                step @ Step::Claim {
+                    commands, stops, ..
+                },
+            ) => {
                 self.world.witness.acts(step, self.now);
                 self.release.finalizer = true;
                 self.release.commands.clone_from(commands);

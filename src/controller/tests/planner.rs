@@ -35,6 +35,7 @@ pub(super) fn acts_once(
             Some(Step::Claim {
                 commands: BTreeMap::new(),
                 stops: Vec::new(),
+                noted: None,
             }),
             now,
         );

@@ -30,6 +30,7 @@ pub(super) fn next(
         return Some(Step::Claim {
             commands: commands::to_note(pass, status),
             stops: note::open(pass),
+            noted: None,
         });
     }
     if backing_off(pass).is_some() {
@@ -86,7 +87,11 @@ impl Operation {
     /// The next.
     fn next(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, step: StepKind) -> Self {
         let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
-        let fence = last_fence(pass, status).map_or(time, |last| time.max(last + 1));
+        let noted = pass.release.stops.iter();
+        let noted = noted.filter_map(|stop| fence_of(&stop.operation).parse().ok());
+        // What was noted status cannot take back: no operation gets the number of another.
+        let last = noted.chain(last_fence(pass, status)).max();
+        let fence = last.map_or(time, |last: u64| time.max(last.saturating_add(1)));
         let step = step.as_str().to_lowercase();
         let (uid, revision) = (&pass.release.uid, status.revision);
         Self {

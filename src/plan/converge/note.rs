@@ -9,7 +9,9 @@ use super::{
     command::{fence_of, resent, stopped_together},
     last_fence,
 };
-use crate::{Step, TargetId, limits::NOTED_LONGEST, pass::Pass, world::id_of};
+use crate::{
+    Step, TargetId, commands, limits::NOTED_LONGEST, pass::Pass, roles::revision_of, world::id_of,
+};
 use bluegreen_api::{BlueGreenReleaseStatus, NotedStop, StepKind, TargetStatus};
 
 /// How a target's stop is noted.
@@ -27,7 +29,9 @@ pub(super) fn noted(
     status: &BlueGreenReleaseStatus,
     target: &TargetStatus,
 ) -> Option<Noted> {
-    let mut noted = of(pass, StepKind::Stop, target);
+    let process = process(pass, status, target)?;
+    let noted = of(pass, StepKind::Stop, target);
+    let mut noted = noted.filter(|stop| stop.process == process);
     if let Some(again) = resent(pass, target, StepKind::Stop) {
         let known = noted.any(|stop| stop.operation == again);
         return known.then_some(Noted::Again(again));
@@ -60,9 +64,29 @@ pub(super) fn stop(
         .iter()
         .filter(|target| stopped_together(target, first))
         .filter(|target| resent(pass, target, StepKind::Stop) == again);
-    let operation = again.clone();
-    let operation = operation.unwrap_or_else(|| Operation::next(pass, status, StepKind::Stop).id);
-    Some(note(pass, operation, StepKind::Stop, alike))
+    let targets = alike.map(|target| id_of(target).to_string()).collect();
+    let new = Operation::next(pass, status, StepKind::Stop).id;
+    // What is sent again is not new: it is known to be open.
+    let noted = again.is_none().then(|| new.clone());
+    let stop = NotedStop {
+        operation: again.unwrap_or(new),
+        step: StepKind::Stop,
+        process: process(pass, status, first)?,
+        at: pass.now,
+        targets,
+    };
+    Some(claim(pass, open(pass), stop, noted))
+}
+
+/// Whose process it is that a target's stop is about.
+fn process(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> Option<String> {
+    let revision = revision_of(status, target)?;
+    let commands = commands::of(pass, status, revision)?;
+    Some(commands::process(pass, revision, &commands))
 }
 
 /// The operation with which the end of a target's instance is noted, and may be asked for.
@@ -82,47 +106,58 @@ pub(super) fn end(
     ready: &[TargetStatus],
 ) -> Step {
     let operation = Operation::next(pass, status, StepKind::Terminate).id;
-    note(pass, operation, StepKind::Terminate, ready.iter())
-}
-
-fn note<'a>(
-    pass: &Pass<'_>,
-    operation: String,
-    step: StepKind,
-    targets: impl Iterator<Item = &'a TargetStatus>,
-) -> Step {
-    let targets: Vec<String> = targets.map(|target| id_of(target).to_string()).collect();
+    let targets: Vec<String> = ready.iter().map(|t| id_of(t).to_string()).collect();
     let mut stops = open(pass);
-    if step == StepKind::Terminate {
-        // Nobody asks with which operation an instance ended: the newest note says all.
-        let old = stops.iter_mut().filter(|stop| stop.step == step);
-        old.for_each(|stop| stop.targets.retain(|target| !targets.contains(target)));
-        stops.retain(|stop| !stop.targets.is_empty());
-    }
-    stops.push(NotedStop {
-        operation,
-        step,
+    // Nobody asks with which operation an instance ended: the newest note says all.
+    let old = stops
+        .iter_mut()
+        .filter(|stop| stop.step == StepKind::Terminate);
+    old.for_each(|stop| stop.targets.retain(|target| !targets.contains(target)));
+    let stop = NotedStop {
+        operation: operation.clone(),
+        step: StepKind::Terminate,
+        process: String::new(),
         at: pass.now,
         targets,
-    });
+    };
+    claim(pass, stops, stop, Some(operation))
+}
+
+fn claim(
+    pass: &Pass<'_>,
+    mut stops: Vec<NotedStop>,
+    stop: NotedStop,
+    noted: Option<String>,
+) -> Step {
+    stops.push(stop);
+    forget_closed(&mut stops);
     Step::Claim {
         // What was noted of commands when the release began stays as it is.
         commands: pass.release.commands.clone(),
         stops,
+        noted,
     }
 }
 
 /// What is noted and may still be under way, as far as this process knows.
 pub(super) fn open(pass: &Pass<'_>) -> Vec<NotedStop> {
-    let stops = pass.release.stops.iter().filter_map(|stop| {
-        let mut open = stop.clone();
-        open.targets.retain(|target| {
+    let mut stops = pass.release.stops.clone();
+    for stop in &mut stops {
+        let noted = stop.clone();
+        stop.targets.retain(|target| {
             let target: Option<TargetId> = target.parse().ok();
-            target.is_some_and(|target| pass.observation.witness.sent(stop, &target))
+            target.is_some_and(|target| pass.observation.witness.sent(&noted, &target))
         });
-        (!open.targets.is_empty()).then_some(open)
-    });
-    stops.collect()
+    }
+    forget_closed(&mut stops);
+    stops
+}
+
+/// Drops what is noted of no target any more, but for the last: its number must not be given again.
+fn forget_closed(stops: &mut Vec<NotedStop>) {
+    let number = |stop: &NotedStop| fence_of(&stop.operation).parse::<u64>().ok();
+    let last = stops.iter().filter_map(number).max();
+    stops.retain(|stop| !stop.targets.is_empty() || number(stop) == last);
 }
 
 /// What is noted of a target, and counts for as long as anything takes that is asked for now.

@@ -41,6 +41,7 @@ pub(super) fn start(
         .filter(|(id, operation)| id.port == first.port && *operation == again)
         .map(|(id, _)| id)
         .collect();
+    let process = commands::process(pass, &revision, &commands);
     let version = commands.version?;
     let operation = intend(pass, status, StepKind::Start, None, &ids);
     let operation = again.unwrap_or(operation);
@@ -67,6 +68,7 @@ pub(super) fn start(
     Some(Step::Send(SendCommand {
         operation: operation.clone(),
         kind: StepKind::Start,
+        process,
         document: commands.start.document,
         parameters: fill.all(&commands.start.parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),

@@ -78,6 +78,7 @@ fn stop_what_may(
     };
     let revision = revision_of(status, first)?.clone();
     let commands = commands::of(pass, status, &revision)?;
+    let process = commands::process(pass, &revision, &commands);
     let ids: Vec<TargetId> = ready
         .iter()
         .filter(|t| stopped_together(t, first))
@@ -135,6 +136,7 @@ fn stop_what_may(
     Some(Step::Send(SendCommand {
         operation: operation.clone(),
         kind: StepKind::Stop,
+        process,
         document,
         parameters: fill.all(&parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),

@@ -60,7 +60,9 @@ fn what_counts(meta: Meta, harm: Harm) -> Harm {
 /// What a step makes of the object's metadata.
 fn claimed(tables: &mut Tables<'_>, meta: Meta, step: Option<Id<Step>>) -> Meta {
     match step.map(|step| tables.steps[step].clone()) {
-        Some(Step::Claim { commands, stops }) => Meta {
+        Some(Step::Claim {
+            commands, stops, ..
+        }) => Meta {
             finalizer: true,
             noted: noted(&commands).unwrap_or(meta.noted),
             stops: tables.stops(stops),

@@ -128,12 +128,18 @@ fn notes_nothing(
     let decide = decide_whatever_status_says;
     let decision = decide(release, status, observation, now);
     match decision.step {
-        Some(Step::Claim { stops, .. }) if release.finalizer && !stops.is_empty() => {
+        Some(Step::Claim {
+            ref stops,
+            noted: Some(_),
+            ..
+        }) => {
             let mut noted = release.clone();
-            noted.stops.clone_from(&stops);
+            noted.stops.clone_from(stops);
             let mut observation = observation.clone();
-            let commands = release.commands.clone();
-            observation.witness.notes(&Step::Claim { commands, stops });
+            decision
+                .step
+                .iter()
+                .for_each(|step| observation.witness.notes(step));
             decide(&noted, status, &observation, now)
         }
         Some(_) | None => decision,
@@ -329,6 +335,7 @@ fn send(decision: &mut Decision, index: usize, kind: StepKind, version: &str, no
     decision.step = Some(Step::Send(SendCommand {
         operation,
         kind,
+        process: String::new(),
         document: "x".to_owned(),
         parameters: [("version", version), ("port", &target.port.to_string())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -57,7 +57,7 @@ fn decide(
         // is shipped is a release build, which asserts nothing and goes on.
         Told::Lies => plan::decide_whatever_status_says(release, before, seen, now),
         Told::BelievedLies => {
-            let seen = believing(before, seen);
+            let seen = believing(release, before, seen);
             plan::decide_whatever_status_says(release, before, &seen, now)
         }
     }));
@@ -74,14 +74,25 @@ fn decide(
     }
 }
 
-/// What was seen, by a process that takes status for a witness: what it says is proven, is.
-fn believing(status: &BlueGreenReleaseStatus, seen: &Observation) -> Observation {
+/// What was seen, by a process that takes status for a witness: what it says is proven, is. It knows
+/// no more than which stop it has noted last.
+fn believing(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    seen: &Observation,
+) -> Observation {
     let targets = status.targets.iter().map(|target| TargetId {
         id: target.id.clone(),
         port: target.port,
     });
+    let mut witness = Witness::sure_of(targets, Time::from_millis(0));
+    witness.notes(&plan::Step::Claim {
+        commands: BTreeMap::new(),
+        stops: Vec::new(),
+        noted: release.stops.last().map(|stop| stop.operation.clone()),
+    });
     Observation {
-        witness: Witness::sure_of(targets, Time::from_millis(0)),
+        witness,
         ..seen.clone()
     }
 }

@@ -27,6 +27,7 @@ fn since() -> Time {
 
 fn stop(hosts: usize) -> SendCommand {
     SendCommand {
+        process: "1/1.8.0".to_owned(),
         operation: OPERATION.to_owned(),
         kind: StepKind::Stop,
         document: "BlueGreen-StopUnit".to_owned(),

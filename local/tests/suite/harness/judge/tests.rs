@@ -29,6 +29,7 @@ fn release() -> Release {
         stops: vec![NotedStop {
             operation: "op".to_owned(),
             step: StepKind::Stop,
+            process: "1/1.8.0".to_owned(),
             at: Time::from_millis(1_000_000),
             targets: vec!["i-1:8080".to_owned()],
         }],
@@ -97,6 +98,7 @@ fn stopping(status: BlueGreenReleaseStatus) -> Decision {
     let command = SendCommand {
         operation: "op".to_owned(),
         kind: StepKind::Stop,
+        process: "1/1.8.0".to_owned(),
         document: "BlueGreen-StopUnit".to_owned(),
         parameters: BTreeMap::new(),
         instances: vec!["i-1".to_owned()],

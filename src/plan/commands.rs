@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{pass::Pass, preflight::Problem, roles::Manner};
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Direction, Hosts, Reason, Revision, RevisionCommands, is_a_version,
+    BlueGreenReleaseStatus, Direction, Hosts, NotedStop, Reason, Revision, RevisionCommands,
+    is_a_version,
 };
 
 /// The commands of one revision are no longer than this, in bytes. Those of two are noted in an
@@ -73,15 +74,32 @@ pub(super) fn unnoted(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool 
     coming.is_some_and(|green| !pass.release.commands.contains_key(&green.revision))
 }
 
-/// What is to be noted: how both revisions are started and stopped.
+/// What is to be noted: how both revisions are started and stopped, and any whose stop may be under way.
+/// That one's commands stay as they are, whatever status names: another stop by its name would be
+/// another one.
 pub(super) fn to_note(
     pass: &Pass<'_>,
     status: &BlueGreenReleaseStatus,
+    open: &[NotedStop],
 ) -> BTreeMap<u64, RevisionCommands> {
     let revisions = [&status.blue, &status.green].into_iter().flatten();
-    revisions
-        .filter_map(|revision| Some((revision.revision, of(pass, status, revision)?)))
+    let named =
+        revisions.filter_map(|revision| Some((revision.revision, of(pass, status, revision)?)));
+    let about = |stop: &NotedStop| stop.process.split('/').next()?.parse::<u64>().ok();
+    let stopping = open.iter().filter(|stop| !stop.targets.is_empty());
+    let stopping: Vec<u64> = stopping.filter_map(about).collect();
+    let noted = pass.release.commands.iter();
+    let kept = noted.filter(|(number, _)| stopping.contains(number));
+    named
+        .chain(kept.map(|(number, commands)| (*number, commands.clone())))
         .collect()
+}
+
+/// Whether a stop may end more than the process on the port that it is about.
+pub(super) fn stop_ends_the_host(pass: &Pass<'_>) -> bool {
+    let said = pass.spec().fleet.hosts.iter().map(|hosts| &hosts.stop);
+    let noted = pass.release.commands.values().map(|noted| &noted.stop);
+    said.chain(noted).any(|stop| !stop.names_the_port())
 }
 
 /// Why the commands of the spec cannot be used.

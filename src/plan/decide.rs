@@ -148,8 +148,9 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
         })
         .map(|process| (process.operation.clone(), process.requested_at))
         .collect();
+    // Of two times for one operation the earlier finds more.
     commands.sort();
-    commands.dedup();
+    commands.dedup_by(|later, earlier| later.0 == earlier.0);
     let probed = |target: &TargetStatus| {
         target.steps.drained.is_none()
             && !doomed(target)

@@ -16,8 +16,8 @@ pub const WITNESSED_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 /// for [`WITNESSED_LONGEST`] and the grace period, and what is asked for must be over by then.
 pub const NOTED_LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// An instance that a reading shows running so long after its end was asked for was not ended: AWS
-/// says that for some minutes its readings may be older than what was done.
+/// So long after the end of an instance was asked for, a reading that shows it running or terminated is to
+/// be believed: AWS says that for some minutes its readings may be older than what was done.
 pub const TERMINATION_SHOWN_LATEST: Duration = Duration::from_secs(5 * 60);
 
 /// How far ahead of a clock a fence can be: two clocks of leaders may differ, and each effect of

@@ -136,11 +136,11 @@ impl Witness {
             !stops.is_empty()
         });
         self.ending.retain(|instance, at| {
-            let over = match state(observation, instance) {
-                Some(InstanceState::Terminated) => true,
-                Some(InstanceState::Running) => now >= *at + TERMINATION_SHOWN_LATEST,
+            let known = match state(observation, instance) {
+                Some(InstanceState::Terminated | InstanceState::Running) => true,
                 Some(InstanceState::Pending | InstanceState::Stopped) | None => false,
             };
+            let over = known && now >= *at + TERMINATION_SHOWN_LATEST;
             now < *at + WITNESSED_LONGEST && !over
         });
         self.deregistered.retain(|_, at| now < *at + SHOWN_LATEST);

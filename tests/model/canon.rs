@@ -70,7 +70,7 @@ pub(super) fn canonical_status(scenario: &Scenario, status: &mut BlueGreenReleas
     for target in &mut status.targets {
         forget_old_times(scenario, target);
         if let Some(process) = &mut target.process {
-            process.operation = named(fence(&process.operation));
+            process.operation = named(&process.operation, fence(&process.operation));
         }
     }
     if let Some(course) = &mut status.course {
@@ -229,15 +229,17 @@ fn fence(operation: &str) -> u64 {
         .expect("an operation id ends with its fence")
 }
 
-fn named(number: u64) -> String {
-    format!("bg-u-r-{number}")
+/// An operation of the same kind with another number.
+fn named(operation: &str, number: u64) -> String {
+    let kind = operation.rsplit('-').nth(1).expect("it has a kind");
+    format!("bg-u-r-{kind}-{number}")
 }
 
 /// Makes what is noted of stops the one of all that are equal to it, but for the numbers of its
 /// operations. When it was noted nobody asks within the time of a walk.
 pub(super) fn canonical_stops(stops: &mut [NotedStop]) {
     for stop in stops.iter_mut() {
-        stop.operation = named(fence(&stop.operation));
+        stop.operation = named(&stop.operation, fence(&stop.operation));
         stop.at = LONG_AGO;
         stop.targets.sort();
     }
@@ -314,13 +316,23 @@ pub(super) fn number_operations(operations: &Operations, world: &mut World) -> N
     let mut fences: BTreeSet<u64> = known.union(&witnessed).copied().collect();
     fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
     fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
-    let last = fences.iter().rposition(|fence| !unused.contains(fence));
-    let last = last.map_or(0, |position| position as u64 + 1);
-    let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
+    let last = fences.iter().rfind(|fence| !unused.contains(fence));
+    let last = last.copied();
+    let mut next = 0;
+    let numbers: BTreeMap<u64, u64> = fences
+        .into_iter()
+        .map(|fence| {
+            // Even and odd ones are for different things.
+            next += if (next + 1) % 2 == fence % 2 { 1 } else { 2 };
+            (fence, next)
+        })
+        .collect();
     for sent in &mut world.commands {
-        sent.operation = named(numbers[&fence(&sent.operation)]);
+        sent.operation = named(&sent.operation, numbers[&fence(&sent.operation)]);
     }
-    let numbered = |operation: &mut String| *operation = named(numbers[&fence(operation)]);
+    let numbered = |operation: &mut String| {
+        *operation = named(operation, numbers[&fence(operation)]);
+    };
     world.witness.each_operation(&mut { numbered });
     world.commands.sort();
     world.commands.dedup();
@@ -331,7 +343,7 @@ pub(super) fn number_operations(operations: &Operations, world: &mut World) -> N
     }
     Numbers {
         of: known.iter().map(|fence| (*fence, numbers[fence])).collect(),
-        last,
+        last: last.map_or(0, |last| numbers[&last]),
     }
 }
 
@@ -341,7 +353,7 @@ impl Numbers {
         let old = fence(operation);
         let known = self.of.iter().find(|(number, _)| *number == old);
         let (_, new) = known.expect("every operation that the object knows was numbered");
-        *operation = named(*new);
+        *operation = named(operation, *new);
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn write(scenario: &Scenario, status: &mut BlueGreenReleaseStatus, li
     match lie {
         Lie::Drained(index) => drained(scenario, &mut status.targets[index]),
         Lie::Doomed(index) => {
-            let operation = format!("bg-u-r-{}", status.fence + 1);
+            let operation = format!("bg-u-r-stop-{}", status.fence + 1);
             status.fence += 1;
             let target = &mut status.targets[index];
             drained(scenario, target);

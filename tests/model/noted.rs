@@ -1,16 +1,17 @@
 //! What is noted of stops, where the walk does not go: it knows no command that fails, and no clock
 //! that goes on for minutes.
 
+mod inherited;
+
 use std::collections::BTreeMap;
 
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, NotedCommands, NotedStop, StepKind, Time};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Color, Duration, NotedCommands, NotedStop, Process, StepKind, Time,
+};
 use bluegreen_plan::{
-    CommandState, Failure, FailureKind, Instance, InstanceState, Invocation, Observation, Reading,
-    Release, Step, TargetId, Witness, decide, decide_whatever_status_says,
-    limits::{
-        FENCE, LISTED_LATEST, NOTED_LONGEST, RESEND, TARGETS_MOST, TERMINATION_SHOWN_LATEST,
-        WITNESSED_LONGEST,
-    },
+    CommandState, Invocation, Observation, Reading, Release, Step, TargetId, decide,
+    decide_whatever_status_says,
+    limits::{FENCE, NOTED_LONGEST, RESEND, TARGETS_MOST},
     needs,
 };
 
@@ -21,7 +22,6 @@ use super::{
 };
 
 const OPERATION: &str = "bg-u-r1-stop-7";
-const A_MILLISECOND: Duration = Duration::from_millis(1);
 
 fn id(port: u16) -> TargetId {
     TargetId {
@@ -53,184 +53,12 @@ fn release(scenario: &Scenario, stops: Vec<NotedStop>) -> Release {
     }
 }
 
-/// What is read where the stop has come to a state.
-fn seen(state: Reading<CommandState>, instance: InstanceState) -> Observation {
-    Observation {
-        began_at: NOW,
-        fleet: Reading::Known(vec![Instance {
-            id: "i-0".to_owned(),
-            zone: "a".to_owned(),
-            state: instance,
-            address: None,
-            version: None,
-        }]),
-        groups: Vec::new(),
-        commands: BTreeMap::from([(OPERATION.to_owned(), state)]),
-        probes: BTreeMap::new(),
-        last_effect: None,
-        witness: Witness::default(),
-    }
-}
-
-fn ended(invocation: Invocation) -> Reading<CommandState> {
-    let invocations = BTreeMap::from([("i-0".to_owned(), invocation)]);
-    Reading::Known(CommandState::Sent(invocations))
-}
-
 fn failed(code: i32) -> Invocation {
     Invocation::Failed {
         code,
         stopped: None,
         output: String::new(),
     }
-}
-
-/// Whether a process that begins now, and goes on for so long, awaits the end of a stop that another
-/// has noted.
-fn awaits(stop: &NotedStop, seen: &Observation, at: Time) -> bool {
-    let release = release(&scenario::side_by_side(), vec![stop.clone()]);
-    let mut witness = Witness::default();
-    witness.inherit(&release, NOW);
-    witness.look(&release, seen, NOW);
-    witness.look(&release, seen, at);
-    // It is taken over once: what the process knows by now is newer than the note.
-    witness.inherit(&release, at);
-    witness.stopping(&id(8080))
-}
-
-/// It is awaited until then, and no longer.
-#[track_caller]
-fn awaited_until(stop: &NotedStop, seen: &Observation, until: Time) {
-    let said = (stop, &seen.commands);
-    if until > NOW {
-        assert!(awaits(stop, seen, NOW), "{said:?}");
-        assert!(awaits(stop, seen, until - A_MILLISECOND), "{said:?}");
-    }
-    assert!(!awaits(stop, seen, until), "{said:?}");
-}
-
-/// How long a stop may be under way.
-fn longest() -> Duration {
-    WITNESSED_LONGEST + scenario::side_by_side().spec.stop.grace_period
-}
-
-/// What is left of two stops, of which the first has come to an end; the other is still unknown.
-fn left(first: Invocation, other: &NotedStop) -> Vec<String> {
-    let mut seen = seen(ended(first), InstanceState::Running);
-    let unknown = ended(Invocation::Running);
-    seen.commands.insert(other.operation.clone(), unknown);
-    let stops = vec![noted(StepKind::Stop), other.clone()];
-    let release = release(&scenario::side_by_side(), stops);
-    let mut witness = Witness::default();
-    witness.inherit(&release, NOW);
-    witness.look(&release, &seen, NOW);
-    witness.commands().map(|(operation, _)| operation).collect()
-}
-
-/// A stop that has ended a process says nothing of one that was sent after it, to what runs on the port
-/// by then, and nothing of one that has another unit stopped.
-#[test]
-fn a_stop_that_has_ended_ends_no_later_one_and_none_of_another_process() {
-    let succeeded = || Invocation::Succeeded { stopped: None };
-    let operation = |fence: &str| OPERATION.replace('7', fence);
-    let earlier = NotedStop {
-        operation: operation("6"),
-        ..noted(StepKind::Stop)
-    };
-    assert!(left(succeeded(), &earlier).is_empty());
-    let later = NotedStop {
-        operation: operation("8"),
-        ..noted(StepKind::Stop)
-    };
-    assert_eq!(left(succeeded(), &later), [operation("8")]);
-    let another = NotedStop {
-        process: "77/nope".to_owned(),
-        ..earlier
-    };
-    assert_eq!(left(succeeded(), &another), [operation("6")]);
-}
-
-/// One that was told to stop before the command failed may be about to end; that another command was
-/// refused since says nothing of it.
-#[test]
-fn a_refusal_makes_no_failure_forgotten() {
-    let stop = noted(StepKind::Stop);
-    let refused = NotedStop {
-        operation: OPERATION.replace('7', "8"),
-        ..stop.clone()
-    };
-    let mut seen = seen(ended(failed(1)), InstanceState::Running);
-    let refusal = ended(failed(30));
-    seen.commands.insert(refused.operation.clone(), refusal);
-    let release = release(&scenario::side_by_side(), vec![stop, refused]);
-    let mut witness = Witness::default();
-    witness.inherit(&release, NOW);
-    for passed in [Duration::ZERO, FENCE + LISTED_LATEST] {
-        witness.look(&release, &seen, NOW + passed);
-        assert!(witness.stopping(&id(8080)), "after {passed}");
-    }
-    assert_eq!(witness.commands().count(), 1, "{witness:?}");
-}
-
-/// Whoever has an instance terminated knows it, whether it has seen the target in a group or not.
-#[test]
-fn an_instance_that_this_process_has_terminated_is_not_brought_back() {
-    let mut witness = Witness::looking_since(NOW);
-    let instances = vec!["i-0".to_owned()];
-    witness.acts(&Step::Terminate { instances }, NOW);
-    assert!(witness.stopping(&id(8080)));
-    assert!(witness.stopping(&id(8081)));
-}
-
-#[test]
-fn what_another_has_sent_is_awaited_until_its_end_is_seen() {
-    let at_last = NOW + longest();
-    let listed = NOW + FENCE + LISTED_LATEST;
-    let unavailable = Failure {
-        kind: FailureKind::Unavailable,
-        message: String::new(),
-    };
-    let undelivered = Invocation::NotDelivered {
-        status: "Undeliverable".to_owned(),
-    };
-    for (state, until) in [
-        (ended(Invocation::Succeeded { stopped: None }), NOW),
-        // It may have been sent twice, and only one of the two is listed.
-        (ended(failed(30)), listed),
-        (ended(undelivered), listed),
-        (Reading::Known(CommandState::Absent), listed),
-        (ended(Invocation::Running), at_last),
-        (ended(failed(1)), at_last),
-        (Reading::Unknown(unavailable), at_last),
-    ] {
-        let seen = seen(state, InstanceState::Running);
-        awaited_until(&noted(StepKind::Stop), &seen, until);
-    }
-}
-
-#[test]
-fn an_instance_that_another_may_have_terminated_is_awaited_while_a_reading_may_be_older() {
-    let absent = || Reading::Known(CommandState::Absent);
-    let runs = seen(absent(), InstanceState::Running);
-    let shown = NOW + TERMINATION_SHOWN_LATEST;
-    awaited_until(&noted(StepKind::Terminate), &runs, shown);
-    let gone = seen(absent(), InstanceState::Terminated);
-    awaited_until(&noted(StepKind::Terminate), &gone, NOW);
-    // Its tags may be off: nothing is seen of it.
-    let mut unseen = gone;
-    unseen.fleet = Reading::Known(Vec::new());
-    let at_last = NOW + WITNESSED_LONGEST;
-    awaited_until(&noted(StepKind::Terminate), &unseen, at_last);
-}
-
-#[test]
-fn an_old_note_is_none() {
-    let old = NotedStop {
-        at: NOW - longest(),
-        ..noted(StepKind::Stop)
-    };
-    let seen = seen(ended(Invocation::Running), InstanceState::Running);
-    awaited_until(&old, &seen, NOW);
 }
 
 /// A release that is followed until it stops the old version.
@@ -444,6 +272,118 @@ fn no_operation_gets_the_number_of_one_that_was_noted() {
     assert!(numbers.len() > 10, "{numbers:?}");
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     assert!(story.release.stops.len() <= 2, "{:?}", story.release.stops);
+}
+
+/// A stop that is said to have been sent, and to be unknown to Systems Manager, is a new one all the same.
+#[test]
+fn no_stop_is_sent_with_an_operation_that_only_status_names() {
+    for made_up in ["bg-u-r1-start-7", "bg-u-r1-stop-7"] {
+        let mut story = Story::until_noted();
+        story.release.stops.clear();
+        let leaving = story.lied_to().targets.iter_mut();
+        for target in leaving.filter(|target| target.color == Color::Blue) {
+            target.process = Some(Process {
+                operation: made_up.to_owned(),
+                step: StepKind::Stop,
+                requested_at: NOW + Duration::from_secs(86_400),
+                sent_at: NOW - TICK,
+                running_at: None,
+            });
+        }
+        let noted = match story.go_on() {
+            Some(Step::Claim { noted, .. }) => noted.expect("it is noted"),
+            step => panic!("{step:?}"),
+        };
+        assert_ne!(noted, made_up);
+        match story.go_on() {
+            Some(Step::Send(command)) => assert_eq!(command.operation, noted),
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+/// A stop that was sent twice may reach the host once more: a start that has its number, as status says,
+/// is not sent again.
+#[test]
+fn no_start_has_the_number_of_a_stop_whatever_status_says() {
+    let mut story = Story::begin();
+    let first = loop {
+        let decided = decide(&story.release, &story.status, &story.observed(), story.now);
+        if let Some(Step::Send(command)) = decided.step {
+            // The process ends before it is sent.
+            story.status = decided.status;
+            break command.operation;
+        }
+        story.go_on();
+    };
+    story.now = story.now + FENCE;
+    let again = |story: &Story| match story.decides() {
+        Some(Step::Send(command)) => command.operation,
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(again(&story), first);
+    let number = |operation: &str| {
+        operation
+            .rsplit('-')
+            .next()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    assert_eq!(number(&first) % 2, 1);
+    let of_a_stop = number(&first) - 1;
+    for target in &mut story.lied_to().targets {
+        if let Some(process) = &mut target.process {
+            process.operation = format!("bg-u-r1-start-{of_a_stop}");
+        }
+    }
+    assert!(number(&again(&story)) > of_a_stop);
+}
+
+#[test]
+fn a_unit_that_has_the_host_for_itself_is_stopped_when_nothing_of_the_host_is_registered() {
+    let mut story = Story::until_noted();
+    assert!(story.decides().as_ref().is_some_and(is_stop));
+    let stop = &mut story.release.spec.fleet.hosts.as_mut().unwrap().stop;
+    stop.unit = Some("app.service".to_owned());
+    story.lied_to();
+    let step = story.decides();
+    assert!(!step.as_ref().is_some_and(is_stop), "{step:?}");
+}
+
+#[test]
+fn the_commands_of_a_revision_that_is_being_stopped_stay_whatever_status_names() {
+    let mut story = Story::until_noted();
+    let step = story.go_on();
+    assert!(step.as_ref().is_some_and(is_stop), "{step:?}");
+    let noted = story.release.commands[&0].clone();
+    let status = story.lied_to();
+    for (revision, number) in [(&mut status.blue, 9), (&mut status.green, 3)] {
+        revision.as_mut().expect("both are known").revision = number;
+    }
+    match story.decides() {
+        Some(Step::Claim { commands, .. }) => {
+            assert_eq!(commands.get(&0), Some(&noted));
+            assert!(commands.contains_key(&9) && commands.contains_key(&3));
+        }
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn of_two_times_for_an_operation_the_earlier_is_asked_for() {
+    let mut story = Story::until_noted();
+    story.go_on();
+    let status = story.lied_to();
+    let index = status.targets.iter().position(|t| t.color == Color::Blue);
+    let mut twin = status.targets[index.expect("it leaves")].clone();
+    twin.revision = 77;
+    let asked_at = NOW + Duration::from_secs(86_400);
+    twin.process.as_mut().expect("it is stopped").requested_at = asked_at;
+    status.targets.insert(0, twin);
+    let needs = needs(&story.release.spec, &story.status, story.now).commands;
+    assert_eq!(needs.len(), 1, "{needs:?}");
+    assert!(needs[0].1 < asked_at);
 }
 
 #[test]

@@ -50,14 +50,16 @@ pub(super) fn command_is_due(pass: &Pass<'_>, target: &TargetStatus, process: &P
 /// The operation id with which a command is sent again, where nobody has seen the first. It goes to
 /// the host with the command, so it must be one that a planner has written for this release.
 pub(super) fn resent(pass: &Pass<'_>, target: &TargetStatus, step: StepKind) -> Option<String> {
+    let kind = format!("-{}-", step.as_str().to_lowercase());
     let ours = |operation: &str| {
         let rest = operation.strip_prefix(&format!("bg-{}-r", pass.release.uid));
         rest.is_some_and(|rest| {
             rest.len() <= OPERATION_TAIL_LONGEST
+                && rest.contains(&kind)
                 && rest
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && plausible(pass, fence_of(operation))
+                && plausible(pass, step, fence_of(operation))
         })
     };
     let process = target
@@ -142,10 +144,20 @@ pub(crate) fn fence_of(operation: &str) -> &str {
     operation.rsplit('-').next().unwrap_or("0")
 }
 
-/// Whether a planner can have written a fence.
-fn plausible(pass: &Pass<'_>, fence: &str) -> bool {
-    let number = fence.parse::<u64>();
-    number.is_ok_and(|number| number <= fence_most(pass.now)) && !fence.starts_with('0')
+/// Whether a planner can have written a fence for an effect of that kind.
+fn plausible(pass: &Pass<'_>, step: StepKind, fence: &str) -> bool {
+    let ours = |number| number <= fence_most(pass.now) && number == of_kind(step, number);
+    fence.parse().is_ok_and(ours) && !fence.starts_with('0')
+}
+
+/// The next number from one on that is for effects of a kind: those that end something have even ones. A
+/// start never has the number of a stop, so that a host which has seen the one refuses the other.
+pub(super) fn of_kind(step: StepKind, number: u64) -> u64 {
+    let ends = match step {
+        StepKind::Stop | StepKind::Terminate => true,
+        StepKind::Start | StepKind::Register | StepKind::Deregister => false,
+    };
+    number.saturating_add(u64::from(number.is_multiple_of(2) != ends))
 }
 
 /// No fence is higher: it begins with the time in milliseconds, and no clock is an hour ahead. A

@@ -27,9 +27,10 @@ pub(super) fn next(
     status: &mut BlueGreenReleaseStatus,
 ) -> Option<Step> {
     if !pass.release.finalizer || commands::unnoted(pass, status) {
+        let stops = note::open(pass);
         return Some(Step::Claim {
-            commands: commands::to_note(pass, status),
-            stops: note::open(pass),
+            commands: commands::to_note(pass, status, &stops),
+            stops,
             noted: None,
         });
     }
@@ -87,11 +88,11 @@ impl Operation {
     /// The next.
     fn next(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, step: StepKind) -> Self {
         let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
-        let noted = pass.release.stops.iter();
-        let noted = noted.filter_map(|stop| fence_of(&stop.operation).parse().ok());
         // What was noted status cannot take back: no operation gets the number of another.
+        let noted = note::numbers(&pass.release.stops);
         let last = noted.chain(last_fence(pass, status)).max();
-        let fence = last.map_or(time, |last: u64| time.max(last.saturating_add(1)));
+        let fence = last.map_or(time, |last| time.max(last.saturating_add(1)));
+        let fence = command::of_kind(step, fence);
         let step = step.as_str().to_lowercase();
         let (uid, revision) = (&pass.release.uid, status.revision);
         Self {

@@ -31,13 +31,12 @@ pub(super) fn noted(
 ) -> Option<Noted> {
     let process = process(pass, status, target)?;
     let noted = of(pass, StepKind::Stop, target);
-    let mut noted = noted.filter(|stop| stop.process == process);
-    if let Some(again) = resent(pass, target, StepKind::Stop) {
-        let known = noted.any(|stop| stop.operation == again);
-        return known.then_some(Noted::Again(again));
-    }
-    let mut noted = noted.filter_map(|stop| unused(pass, status, stop));
-    noted.next().map(Noted::New)
+    let noted: Vec<&NotedStop> = noted.filter(|stop| stop.process == process).collect();
+    // Status says which one it was, and is anybody's text.
+    let again = resent(pass, target, StepKind::Stop)
+        .filter(|again| noted.iter().any(|stop| stop.operation == *again));
+    let unused = || noted.iter().find_map(|stop| unused(pass, status, stop));
+    again.map(Noted::Again).or_else(|| unused().map(Noted::New))
 }
 
 /// The operation of a note that this process has written and not used yet, where nothing was intended
@@ -59,23 +58,17 @@ pub(super) fn stop(
     ready: &[TargetStatus],
 ) -> Option<Step> {
     let first = ready.first()?;
-    let again = resent(pass, first, StepKind::Stop);
     let alike = ready
         .iter()
-        .filter(|target| stopped_together(target, first))
-        .filter(|target| resent(pass, target, StepKind::Stop) == again);
-    let targets = alike.map(|target| id_of(target).to_string()).collect();
-    let new = Operation::next(pass, status, StepKind::Stop).id;
-    // What is sent again is not new: it is known to be open.
-    let noted = again.is_none().then(|| new.clone());
+        .filter(|target| stopped_together(target, first));
     let stop = NotedStop {
-        operation: again.unwrap_or(new),
+        operation: Operation::next(pass, status, StepKind::Stop).id,
         step: StepKind::Stop,
         process: process(pass, status, first)?,
         at: pass.now,
-        targets,
+        targets: alike.map(|target| id_of(target).to_string()).collect(),
     };
-    Some(claim(pass, open(pass), stop, noted))
+    Some(claim(pass, open(pass), stop))
 }
 
 /// Whose process it is that a target's stop is about.
@@ -114,21 +107,17 @@ pub(super) fn end(
         .filter(|stop| stop.step == StepKind::Terminate);
     old.for_each(|stop| stop.targets.retain(|target| !targets.contains(target)));
     let stop = NotedStop {
-        operation: operation.clone(),
+        operation,
         step: StepKind::Terminate,
         process: String::new(),
         at: pass.now,
         targets,
     };
-    claim(pass, stops, stop, Some(operation))
+    claim(pass, stops, stop)
 }
 
-fn claim(
-    pass: &Pass<'_>,
-    mut stops: Vec<NotedStop>,
-    stop: NotedStop,
-    noted: Option<String>,
-) -> Step {
+fn claim(pass: &Pass<'_>, mut stops: Vec<NotedStop>, stop: NotedStop) -> Step {
+    let noted = Some(stop.operation.clone());
     stops.push(stop);
     forget_closed(&mut stops);
     Step::Claim {
@@ -155,9 +144,16 @@ pub(super) fn open(pass: &Pass<'_>) -> Vec<NotedStop> {
 
 /// Drops what is noted of no target any more, but for the last: its number must not be given again.
 fn forget_closed(stops: &mut Vec<NotedStop>) {
-    let number = |stop: &NotedStop| fence_of(&stop.operation).parse::<u64>().ok();
-    let last = stops.iter().filter_map(number).max();
-    stops.retain(|stop| !stop.targets.is_empty() || number(stop) == last);
+    let last = numbers(&*stops).max();
+    stops.retain(|stop| !stop.targets.is_empty() || numbers([stop]).max() == last);
+}
+
+/// The numbers at the ends of what is noted.
+pub(super) fn numbers<'a>(
+    stops: impl IntoIterator<Item = &'a NotedStop>,
+) -> impl Iterator<Item = u64> {
+    let stops = stops.into_iter();
+    stops.filter_map(|stop| fence_of(&stop.operation).parse().ok())
 }
 
 /// What is noted of a target, and counts for as long as anything takes that is asked for now.

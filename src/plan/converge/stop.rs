@@ -253,11 +253,11 @@ pub(crate) fn vouched_from(
     times?.into_iter().max()
 }
 
-/// Everything that would end with a target. A process ends alone; an instance ends with whatever
-/// it is registered with.
+/// Everything that would end with a target. A process whose stop names its port ends alone; an instance,
+/// or a unit that is the only one, ends with whatever the instance is registered with.
 fn ending_with(pass: &Pass<'_>, world: &World<'_>, target: &TargetStatus) -> BTreeSet<TargetId> {
     let mut ends = BTreeSet::from([id_of(target)]);
-    if pass.spec().fleet.existing.is_some() {
+    if pass.spec().fleet.existing.is_some() || commands::stop_ends_the_host(pass) {
         let seen = pass.observation.witness.seen();
         let listed = world.groups.iter().flat_map(|group| group.targets.keys());
         ends.extend(seen.chain(listed).filter(|id| id.id == target.id).cloned());

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{pass::Pass, preflight::Problem, roles::Manner};
+use super::{
+    pass::Pass,
+    preflight::Problem,
+    roles::{Manner, revision_of},
+};
 use bluegreen_api::{
     BlueGreenReleaseStatus, Direction, Hosts, NotedStop, Reason, Revision, RevisionCommands,
-    is_a_version,
+    TargetStatus, is_a_version,
 };
 
 /// The commands of one revision are no longer than this, in bytes. Those of two are noted in an
@@ -95,11 +99,15 @@ pub(super) fn to_note(
         .collect()
 }
 
-/// Whether a stop may end more than the process on the port that it is about.
-pub(super) fn stop_ends_the_host(pass: &Pass<'_>) -> bool {
-    let said = pass.spec().fleet.hosts.iter().map(|hosts| &hosts.stop);
-    let noted = pass.release.commands.values().map(|noted| &noted.stop);
-    said.chain(noted).any(|stop| !stop.names_the_port())
+/// Whether the end of a target may end more than the process on its port: an instance that is
+/// terminated, or a unit that is the only one on its host.
+pub(super) fn ends_the_host(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> bool {
+    let commands = revision_of(status, target).and_then(|revision| of(pass, status, revision));
+    commands.is_none_or(|commands| !commands.stop.names_the_port())
 }
 
 /// Why the commands of the spec cannot be used.

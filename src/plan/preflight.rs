@@ -284,11 +284,14 @@ fn in_the_way(
     living(status, Role::Leave).find_map(|target| {
         let here = id_of(target);
         let drained = target.steps.drained.is_some() || target.steps.unproven.is_some();
-        let other = converge::still_registered(pass, world, target)
+        let other = converge::still_registered(pass, world, status, target)
             .filter(|other| drained && *other != here)?;
+        let ends = match pass.spec().fleet.hosts {
+            None => format!("instance {} is to be terminated", target.id),
+            Some(_) => format!("what runs on {here} is to be stopped by a command that does not name the port"),
+        };
         Some(format!(
-            "instance {} is to be terminated, and is registered as {other} too; deregister that, or register it on an instance of its own",
-            target.id
+            "{ends}, and the instance is registered as {other} too; deregister that, or register it on an instance of its own"
         ))
     })
 }

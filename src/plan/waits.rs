@@ -163,7 +163,8 @@ fn leaving(
         return None;
     }
     if let Some(at) = converge::stoppable_at(pass, status, target) {
-        let at = converge::vouched_from(pass, world, target).map_or(at, |vouched| vouched.max(at));
+        let at = converge::vouched_from(pass, world, status, target)
+            .map_or(at, |vouched| vouched.max(at));
         return Some(Wait {
             what: What::Retain,
             look: if pass.now < at {

@@ -63,9 +63,9 @@ fn stop_what_may(
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| seen_twice(pass, target))
-        .filter(|target| vouched_from(pass, world, target).is_some_and(|at| pass.now >= at))
+        .filter(|target| vouched_from(pass, world, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| world.instance(&target.id).is_some())
-        .filter(|target| still_registered(pass, world, target).is_none())
+        .filter(|target| still_registered(pass, world, status, target).is_none())
         .filter(|target| stop_is_due(pass, target))
         .cloned()
         .collect();
@@ -244,20 +244,26 @@ fn seen_twice(pass: &Pass<'_>, target: &TargetStatus) -> bool {
 pub(crate) fn vouched_from(
     pass: &Pass<'_>,
     world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
     target: &TargetStatus,
 ) -> Option<Time> {
     let witness = &pass.observation.witness;
     let vouched = |id: &TargetId| witness.vouches_from(pass.spec(), &world.groups, id);
-    let ends = ending_with(pass, world, target).into_iter();
+    let ends = ending_with(pass, world, status, target).into_iter();
     let times: Option<Vec<Time>> = ends.map(|id| vouched(&id)).collect();
     times?.into_iter().max()
 }
 
 /// Everything that would end with a target. A process whose stop names its port ends alone; an instance,
 /// or a unit that is the only one, ends with whatever the instance is registered with.
-fn ending_with(pass: &Pass<'_>, world: &World<'_>, target: &TargetStatus) -> BTreeSet<TargetId> {
+fn ending_with(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> BTreeSet<TargetId> {
     let mut ends = BTreeSet::from([id_of(target)]);
-    if pass.spec().fleet.existing.is_some() || commands::stop_ends_the_host(pass) {
+    if commands::ends_the_host(pass, status, target) {
         let seen = pass.observation.witness.seen();
         let listed = world.groups.iter().flat_map(|group| group.targets.keys());
         ends.extend(seen.chain(listed).filter(|id| id.id == target.id).cloned());
@@ -283,9 +289,10 @@ pub(super) fn unlisted(world: &World<'_>, target: &TargetStatus) -> bool {
 pub(crate) fn still_registered(
     pass: &Pass<'_>,
     world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
     target: &TargetStatus,
 ) -> Option<TargetId> {
-    let mut ends = ending_with(pass, world, target).into_iter();
+    let mut ends = ending_with(pass, world, status, target).into_iter();
     ends.find(|id| world.groups.iter().any(|group| group.registered(id)))
 }
 

@@ -27,8 +27,8 @@ pub(super) enum Changed {
     Gone,
 }
 
-/// Puts our finalizer on and notes the commands and the stops, unless the object has changed since it was read
-/// or written.
+/// Puts our finalizer on and notes the commands and the stops, unless the object has changed since it
+/// was read or written.
 pub(super) async fn claim(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,

@@ -5,11 +5,11 @@ use bluegreen_api::{
     RequestOutcome, Time,
 };
 use bluegreen_plan::{
-    CommandState, Decision, Failure, FailureKind, Invocation, Reading, Release, Step, decide, needs,
+    CommandState, Decision, Failure, FailureKind, Invocation, Reading, Release, decide, needs,
 };
 
 use super::{
-    laws,
+    laws, object,
     scenario::{Scenario, TICK, held, in_place, promoted, side_by_side, version},
     world::{Event, NOW, World},
 };
@@ -84,23 +84,11 @@ impl Story {
         let broken = laws::broken(&self.release, &self.status, &observation, &decision, None);
         assert_eq!(broken, None);
         self.status = decision.status.clone();
-        match &decision.step {
-            Some(
-                step @ Step::Claim {
-                    commands, stops, ..
-                },
-            ) => {
-                self.world.witness.acts(step, self.now);
-                self.release.finalizer = true;
-                self.release.commands.clone_from(commands);
-                self.release.stops.clone_from(stops);
-            }
-            Some(Step::RemoveFinalizer) => self.release.finalizer = false,
-            Some(step) => {
-                self.world.witness.acts(step, self.now);
+        if let Some(step) = &decision.step {
+            self.world.witness.acts(step, self.now);
+            if !object::written(&mut self.release, step) {
                 assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
             }
-            None => {}
         }
         decision
     }

@@ -7,6 +7,7 @@
 //! `asked.rs` follows single releases through what people ask for, with the words that they read;
 //! `lies.rs` and `noise.rs` write into status what is not so;
 //! `noted.rs` looks at what is noted of stops, where the walk does not go;
+//! `object.rs` is what these make of a step that is about the object;
 //! `states.rs` writes down what targets and releases went through.
 //!
 //! The function that is called is the product's own `plan::decide`: nothing of it is repeated
@@ -23,6 +24,7 @@ mod lies;
 mod mutants;
 mod noise;
 mod noted;
+mod object;
 mod people;
 mod scenario;
 mod states;

@@ -7,12 +7,12 @@
 use std::env;
 
 use bluegreen_api::{BlueGreenReleaseStatus, Time};
-use bluegreen_plan::{Release, Step, decide_whatever_status_says, needs};
+use bluegreen_plan::{Release, decide_whatever_status_says, needs};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Map, Value, json};
 
 use super::{
-    lies, say,
+    lies, object, say,
     scenario::{self, Scenario, TICK},
     world::{Event, Harm, NOW, World},
 };
@@ -144,24 +144,12 @@ impl Noisy {
             "the API server refuses {:#?}",
             self.status
         );
-        match &decision.step {
-            Some(
-                step @ Step::Claim {
-                    commands, stops, ..
-                },
-            ) => {
-                self.world.witness.acts(step, self.now);
-                self.release.finalizer = true;
-                self.release.commands.clone_from(commands);
-                self.release.stops.clone_from(stops);
-                None
-            }
-            Some(step) => {
-                self.world.witness.acts(step, self.now);
-                self.world.execute(&self.scenario, step)
-            }
-            None => None,
+        let step = decision.step?;
+        self.world.witness.acts(&step, self.now);
+        if object::written(&mut self.release, &step) {
+            return None;
         }
+        self.world.execute(&self.scenario, &step)
     }
 
     /// Changes something in status, as far as the API server takes it.

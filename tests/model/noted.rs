@@ -17,6 +17,7 @@ use bluegreen_plan::{
 
 use super::{
     explore::Planner,
+    object,
     scenario::{self, Scenario, TICK},
     world::{Event, NOW, World},
 };
@@ -114,35 +115,29 @@ impl Story {
         let decision = (self.planner)(&self.release, &self.status, &observation, self.now);
         self.status = decision.status;
         self.world.witness.clone_from(&observation.witness);
-        match &decision.step {
-            Some(
-                step @ Step::Claim {
-                    commands, stops, ..
-                },
-            ) => {
-                self.world.witness.acts(step, self.now);
-                self.release.commands.clone_from(commands);
-                self.release.stops.clone_from(stops);
-            }
-            Some(step) => {
-                self.world.witness.acts(step, self.now);
-                assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
-            }
-            None => {
-                let mut due = self.world.events(&self.scenario).into_iter();
-                let next = due.find(|event| match event {
-                    Event::Tick => false,
-                    Event::Reach(index) => !self.world.commands[*index].stop,
-                    Event::Healthy(..) | Event::Quiet(_) | Event::End(_) => true,
-                });
-                let event = next.unwrap_or(Event::Tick);
-                assert_eq!(self.world.happen(&self.scenario, event), None, "{event:?}");
-                if event == Event::Tick {
-                    self.now = self.now + TICK;
-                }
-            }
+        let Some(step) = &decision.step else {
+            self.let_happen();
+            return None;
+        };
+        self.world.witness.acts(step, self.now);
+        if !object::written(&mut self.release, step) {
+            assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
         }
         decision.step
+    }
+
+    fn let_happen(&mut self) {
+        let mut due = self.world.events(&self.scenario).into_iter();
+        let next = due.find(|event| match event {
+            Event::Tick => false,
+            Event::Reach(index) => !self.world.commands[*index].stop,
+            Event::Healthy(..) | Event::Quiet(_) | Event::End(_) => true,
+        });
+        let event = next.unwrap_or(Event::Tick);
+        assert_eq!(self.world.happen(&self.scenario, event), None, "{event:?}");
+        if event == Event::Tick {
+            self.now = self.now + TICK;
+        }
     }
 
     /// Goes on until the next pass sends a stop.

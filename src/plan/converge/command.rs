@@ -151,7 +151,7 @@ fn plausible(pass: &Pass<'_>, step: StepKind, fence: &str) -> bool {
 }
 
 /// The next number from one on that is for effects of a kind: those that end something have even ones. A
-/// start never has the number of a stop, so that a host which has seen the one refuses the other.
+/// start never has the number of a stop, so that a host never takes the one for a repeat of the other.
 pub(super) fn of_kind(step: StepKind, number: u64) -> u64 {
     let ends = match step {
         StepKind::Stop | StepKind::Terminate => true,

@@ -23,7 +23,9 @@ pub use shared::Shared;
 
 use crate::{
     api::{Duration, InstanceSelector, TargetGroupRef, Time},
-    plan::{CommandState, Health, Instance, LoadBalancerKind, SendCommand, TargetId},
+    plan::{
+        CommandState, GroupSettings, Health, Instance, LoadBalancerKind, SendCommand, TargetId,
+    },
 };
 
 /// How long a verb of [`Cloud`] takes at most, waiting for the rate budget included.
@@ -78,6 +80,8 @@ pub struct TargetGroup {
     pub in_use: bool,
     /// `deregistration_delay.timeout_seconds`.
     pub delay: Duration,
+    /// The other settings that the planner rests on.
+    pub settings: GroupSettings,
 }
 
 /// One account and region of AWS, in the words of this domain.

@@ -22,8 +22,8 @@ use crate::{
     },
     cloud::{self, Cloud, TargetGroupArn},
     plan::{
-        CommandState, Failure, FailureKind, Group, Instance, Observation, ProbeReading, Reading,
-        Release, TargetId, Witness,
+        CommandState, Failure, FailureKind, Group, Instance, Observation, Pace, ProbeReading,
+        Reading, Release, TargetId, Witness,
     },
     telemetry,
 };
@@ -102,6 +102,9 @@ pub(super) async fn world<W: World>(
         groups,
         commands,
         probes,
+        agents: Reading::Unknown(not_asked()),
+        documents: BTreeMap::new(),
+        pace: Pace::default(),
         last_effect,
         witness: Witness::default(),
     };
@@ -184,11 +187,20 @@ async fn group<C: Cloud>(
             instance_targets: found.instance_targets,
             in_use: found.in_use,
             delay: found.delay,
+            settings: found.settings,
             targets,
+            reasons: BTreeMap::new(),
         })
     };
     let read: Result<Group, cloud::Error> = read.await;
     (reading(read), arn)
+}
+
+fn not_asked() -> Failure {
+    Failure {
+        kind: FailureKind::NotAsked,
+        message: "it was not asked".to_owned(),
+    }
 }
 
 async fn commands<C: Cloud>(

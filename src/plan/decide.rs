@@ -160,5 +160,9 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
         .filter(|target| spec.drain.in_flight.is_some() && probed(target))
         .map(id_of)
         .collect();
-    Needs { commands, probes }
+    Needs {
+        commands,
+        probes,
+        ..Needs::default()
+    }
 }

@@ -38,8 +38,9 @@ mod world;
 
 pub use decide::{decide, decide_whatever_status_says, needs};
 pub use observation::{
-    CommandState, EffectFailure, Failure, FailureKind, Group, Health, Instance, InstanceState,
-    Invocation, LoadBalancerKind, Observation, ProbeReading, Reading, StopReport, TargetId,
+    CommandState, Document, EffectFailure, Failure, FailureKind, Group, GroupSettings, Health,
+    Instance, InstanceState, Invocation, LoadBalancerKind, Observation, Pace, ProbeReading,
+    Reading, StopReport, TargetId,
 };
 pub use release::Release;
 pub use step::{Decision, Needs, SendCommand, Step};

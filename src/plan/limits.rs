@@ -63,6 +63,13 @@ pub const COMMAND_SHARE: u64 = 32;
 /// them besides.
 pub const HEALTH_SHARE: u64 = 64;
 
+/// How often the target groups are read while something that could serve is withdrawn: soon enough
+/// to put it back before people notice that what replaced it has died.
+pub const LOOK_WITHDRAWN: Duration = Duration::from_secs(5);
+
+/// The same at the most, where the account's call budget is nearly used up.
+pub const LOOK_WITHDRAWN_LONGEST: Duration = Duration::from_secs(30);
+
 /// How often a release that a person must mend is looked at.
 pub const LOOK_STALLED: Duration = Duration::from_secs(15);
 

@@ -3,9 +3,9 @@
 //! A reading that failed is [`Reading::Unknown`], which is a value: nobody may take it for
 //! "absent", "healthy" or "drained".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Witness;
+use super::{Witness, limits::LOOK_WITHDRAWN};
 use bluegreen_api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
@@ -100,11 +100,36 @@ pub struct Observation {
     pub commands: BTreeMap<String, Reading<CommandState>>,
     /// The probes that were asked.
     pub probes: BTreeMap<TargetId, Reading<ProbeReading>>,
+    /// The instances of the fleet whose SSM agent is online. [`Reading::Unknown`] where nobody needs
+    /// to know.
+    pub agents: Reading<BTreeSet<String>>,
+    /// The SSM documents that were asked about, by name.
+    pub documents: BTreeMap<String, Reading<Document>>,
+    /// How much of the account's call budget is left for looking.
+    pub pace: Pace,
     /// What became of the last effect, where it failed and nothing has succeeded since. It is
     /// not remembered over a restart.
     pub last_effect: Option<EffectFailure>,
     /// What this process has seen of the targets before, and in these readings.
     pub witness: Witness,
+}
+
+/// How often the account's call budget allows to look at what is withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest time between two looks: 5 s, and up to 30 s as the budget fills.
+    pub every: Duration,
+    /// Whether one more target may be withdrawn: not while even 30 s are too often.
+    pub may_withdraw: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            every: LOOK_WITHDRAWN,
+            may_withdraw: true,
+        }
+    }
 }
 
 /// An EC2 instance.
@@ -149,8 +174,54 @@ pub struct Group {
     pub in_use: bool,
     /// `deregistration_delay.timeout_seconds`.
     pub delay: Duration,
+    /// The settings that decide whether a healthy target really serves, and whether the end of the
+    /// delay proves a drain.
+    pub settings: GroupSettings,
     /// What DescribeTargetHealth listed. A target that is not here is not registered.
     pub targets: BTreeMap<TargetId, Health>,
+    /// The load balancer's own words on targets that are not healthy, as in
+    /// `Target.Timeout: Request timed out`. At most 256 bytes each.
+    pub reasons: BTreeMap<TargetId, String>,
+}
+
+/// Attributes of a target group, and what AWS documents where they are not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// The port that is checked, where it is not the target's own (`traffic-port`).
+    pub health_check_port: Option<u16>,
+    /// `slow_start.duration_seconds`: how long a target that has become healthy gets less than its
+    /// share of the requests. Zero where it is off.
+    pub slow_start: Duration,
+    /// `stickiness.enabled`: clients that know a target are sent to it until it is deregistered.
+    pub stickiness: bool,
+    /// Whether a node sends to targets of every zone. Where it is off, the requests of a zone are
+    /// served by the targets of that zone alone.
+    pub cross_zone: bool,
+    /// `deregistration_delay.connection_termination.enabled`: a Network Load Balancer ends the
+    /// connections that are left when the delay is over. An Application Load Balancer always does.
+    pub connection_termination: bool,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            health_check_port: None,
+            slow_start: Duration::ZERO,
+            stickiness: false,
+            cross_zone: true,
+            connection_termination: true,
+        }
+    }
+}
+
+/// An SSM document, as far as a command can fail because of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Whether it is active and of type `Command`; the reason where it is not.
+    pub unusable: Option<String>,
+    /// The parameters that it takes: the name, and whether a command must give it because it has no
+    /// default.
+    pub parameters: BTreeMap<String, bool>,
 }
 
 /// The kind of load balancer that a target group is for.

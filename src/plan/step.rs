@@ -95,4 +95,11 @@ pub struct Needs {
     pub commands: Vec<(String, Time)>,
     /// The targets whose probe is to be asked.
     pub probes: Vec<TargetId>,
+    /// Whether it is to be asked which SSM agents are online.
+    pub agents: bool,
+    /// The SSM documents that are to be described.
+    pub documents: Vec<String>,
+    /// How old the descriptions of the target groups and the reading of the fleet may be. `None`:
+    /// as fresh as the shell reads them while a release is in progress.
+    pub may_be_old: Option<Duration>,
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::{Duration, TargetGroupRef},
     cloud::{Budget, Error, TargetGroup, TargetGroupArn},
-    plan::{FailureKind, Health, LoadBalancerKind, TargetId},
+    plan::{FailureKind, GroupSettings, Health, LoadBalancerKind, TargetId},
 };
 
 const SERVICE: &str = "elasticloadbalancing";
@@ -66,6 +66,7 @@ impl Elb {
             load_balancer: load_balancer_of(found.protocol()),
             instance_targets,
             in_use: !found.load_balancer_arns().is_empty(),
+            settings: GroupSettings::default(),
         })
     }
 

@@ -13,8 +13,8 @@ use crate::{
     cloud::{Cloud, Error, TargetGroup, TargetGroupArn},
     controller::{CloudProvider, Counts, Probe},
     plan::{
-        CommandState, Failure, FailureKind, Health, Instance, InstanceState, LoadBalancerKind,
-        SendCommand, TargetId,
+        CommandState, Failure, FailureKind, GroupSettings, Health, Instance, InstanceState,
+        LoadBalancerKind, SendCommand, TargetId,
     },
 };
 
@@ -109,6 +109,7 @@ impl Cloud for FakeCloud {
             instance_targets: true,
             in_use: true,
             delay: Duration::from_secs(300),
+            settings: GroupSettings::default(),
         };
         self.read("target_group", found).await
     }

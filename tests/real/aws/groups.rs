@@ -46,6 +46,7 @@ async fn described(moto: &Moto<'_>) {
         instance_targets: true,
         in_use: false,
         delay: Duration::from_secs(7),
+        settings: GroupSettings::default(),
     };
     for reference in [by_name("described"), by_arn(&arn)] {
         let seen = moto.edge().await.target_group(&reference).await.unwrap();

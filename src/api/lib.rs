@@ -12,13 +12,13 @@
     reason = "KubeSchema repeats the public types inside a function"
 )]
 
-mod commands;
 mod conditions;
 pub mod crd;
 mod fleet;
 mod policy;
 mod release;
 mod request;
+mod snapshot;
 mod status;
 mod target;
 mod time;
@@ -26,7 +26,6 @@ mod traffic;
 #[cfg(test)]
 mod unknown;
 
-pub use commands::{COMMANDS_ANNOTATION, NotedCommands, NotedStop, RevisionCommands};
 pub use conditions::{Reason, set_condition};
 pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
@@ -41,6 +40,7 @@ pub use release::{
 pub use request::{
     LastRequest, NotARequest, REQUEST_ANNOTATION, REQUEST_TEXT_MOST, Request, RequestOutcome, Verb,
 };
+pub use snapshot::{RELEASE_UID_LABEL, RevisionSnapshot};
 pub use status::{
     BlueGreenReleaseStatus, Color, Course, Direction, HistoryEntry, Hold, Intent, Next, Outcome,
     Percentiles, Phase, Recommendation, Revision, StepKind, Timings,

@@ -6,7 +6,7 @@
 
 use super::{
     CommandState, Invocation, Reading,
-    limits::{BLIND, REVISION_MOST},
+    limits::BLIND,
     pass::Pass,
     planned::{arrived, gone, keeper, manner, planned},
     preflight::{self, Preflight, Problem},
@@ -127,11 +127,7 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
             && target.color == Color::Blue
             && target.steps.terminated.is_none()
     });
-    // Status is anybody's text. A number that was noted is never given again, whatever it says.
-    let last = Some(status.revision).filter(|last| *last <= REVISION_MOST);
-    let noted = pass.release.commands.keys().copied();
-    let noted = noted.filter(|noted| *noted <= REVISION_MOST).max();
-    status.revision = last.max(noted).unwrap_or(0) + 1;
+    status.revision += 1;
     let green = Revision {
         revision: status.revision,
         version: Some(spec.version.clone()),

@@ -12,7 +12,6 @@
 //! (`requests.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
-mod commands;
 mod conditions;
 mod converge;
 mod course;
@@ -29,14 +28,14 @@ mod promotion;
 mod record;
 pub mod release;
 mod requests;
+mod revisions;
 mod roles;
 pub mod step;
 mod timings;
 mod waits;
-mod witness;
 mod world;
 
-pub use decide::{decide, decide_whatever_status_says, needs};
+pub use decide::{decide, decide_unchecked, needs};
 pub use observation::{
     CommandState, Document, EffectFailure, Failure, FailureKind, Group, GroupSettings, Health,
     Instance, InstanceState, Invocation, LoadBalancerKind, Observation, Pace, ProbeReading,
@@ -44,4 +43,3 @@ pub use observation::{
 };
 pub use release::Release;
 pub use step::{Decision, Needs, SendCommand, Step};
-pub use witness::Witness;

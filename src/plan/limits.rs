@@ -8,31 +8,8 @@ use bluegreen_api::Duration;
 /// apart, and an effect that did not show is repeated only after it.
 pub const FENCE: Duration = Duration::from_secs(5);
 
-/// What a process saw of a target that was withdrawn so long ago makes no difference any more: the
-/// longest deregistration delay is an hour.
-pub const WITNESSED_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
-
-/// A stop is asked for under a note of it that is no older, and noted anew otherwise: the note counts
-/// for [`WITNESSED_LONGEST`] and the grace period, and what is asked for must be over by then.
-pub const NOTED_LONGEST: Duration = Duration::from_secs(60 * 60);
-
-/// So long after the end of an instance was asked for, a reading that shows it running or terminated is to
-/// be believed: AWS says that for some minutes its readings may be older than what was done.
-pub const TERMINATION_SHOWN_LATEST: Duration = Duration::from_secs(5 * 60);
-
-/// How far ahead of a clock a fence can be: two clocks of leaders may differ, and each effect of
-/// the same millisecond counts one more.
-pub const FENCE_AHEAD_MOST: Duration = Duration::from_secs(60 * 60);
-
-/// No release comes to more revisions. The documents take a number of ten digits.
-pub const REVISION_MOST: u64 = 999_999_999;
-
 /// How long after it was sent a command may not be listed yet.
 pub const LISTED_LATEST: Duration = Duration::from_secs(30);
-
-/// The longest end of an operation id, after the object's UID: the revision, the longest kind of
-/// step, the fence, and what divides them.
-pub const OPERATION_TAIL_LONGEST: usize = 20 + 1 + 10 + 1 + 20;
 
 /// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.

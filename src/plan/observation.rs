@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Witness, limits::LOOK_WITHDRAWN};
+use super::limits::LOOK_WITHDRAWN;
 use bluegreen_api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
@@ -110,8 +110,6 @@ pub struct Observation {
     /// What became of the last effect, where it failed and nothing has succeeded since. It is
     /// not remembered over a restart.
     pub last_effect: Option<EffectFailure>,
-    /// What this process has seen of the targets before, and in these readings.
-    pub witness: Witness,
 }
 
 /// How often the account's call budget allows to look at what is withdrawn.

@@ -2,11 +2,12 @@
 
 use super::{
     CommandState, Failure, FailureKind, InstanceState, Invocation, LoadBalancerKind, Reading,
-    commands, converge, course, drain,
+    converge, course, drain,
     limits::TARGETS_MOST,
     pass::Pass,
     planned::{arrived, keeper, planned},
     record::EXIT_KILLED,
+    revisions,
     roles::{Manner, Role, living},
     world::{World, id_of},
 };
@@ -133,7 +134,7 @@ fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
             );
         }
     }
-    if let Some(problem) = commands::unsuitable(hosts, manner) {
+    if let Some(problem) = revisions::unsuitable(hosts, manner) {
         return Preflight::Problem(problem);
     }
     if manner == Manner::InPlace && alive.len() == 1 {

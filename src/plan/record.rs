@@ -16,7 +16,7 @@ use bluegreen_api::{
 
 /// Writes down what this pass saw.
 pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
-    // Nobody but a liar writes of a port that the fleet does not have.
+    // The spec cannot change its ports: a record of another one is not ours.
     let ours = |target: &TargetStatus| of_the_fleet(pass.spec(), target);
     status.targets.retain(ours);
     if status.revision == 0 && status.blue.is_none() && status.green.is_none() {
@@ -170,7 +170,7 @@ fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
 }
 
 /// Whether a reading may still show a target that was put back as it was before.
-fn too_soon(pass: &Pass<'_>, target: &TargetStatus) -> bool {
+pub(super) fn too_soon(pass: &Pass<'_>, target: &TargetStatus) -> bool {
     target
         .registrations
         .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bluegreen_api::{BlueGreenReleaseSpec, NotedStop, RevisionCommands};
+use bluegreen_api::{BlueGreenReleaseSpec, RevisionSnapshot};
 
 /// The object: its identity, its spec, and what its metadata ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,8 @@ pub struct Release {
     pub spec: BlueGreenReleaseSpec,
     /// Whether our finalizer is on it.
     pub finalizer: bool,
-    /// How revisions are started and stopped, as it was noted beside the finalizer when each was
-    /// begun: by the revision's number.
-    pub commands: BTreeMap<u64, RevisionCommands>,
-    /// The stops that may be under way, noted in the same place before each was asked for.
-    pub stops: Vec<NotedStop>,
+    /// The revisions that are kept as ControllerRevisions, by number.
+    pub revisions: BTreeMap<u64, RevisionSnapshot>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// What a person asks for in the annotation `bluegreen.dev/request`, as it was written.

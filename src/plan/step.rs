@@ -3,22 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::TargetId;
-use bluegreen_api::{
-    BlueGreenReleaseStatus, Duration, NotedStop, RevisionCommands, StepKind, Time,
-};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, RevisionSnapshot, StepKind, Time};
 
 /// One effect. It states an absolute goal, may concern many targets, and is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Put the finalizer on, and note beside it how the revisions are started and stopped: before
-    /// the first effect of a release on AWS. And note a stop, before it is asked for.
+    /// Put the finalizer on, and keep these revisions as ControllerRevisions and no others: before
+    /// the first effect of a release on AWS.
     Claim {
-        /// By the revision's number. Empty where others create the instances.
-        commands: BTreeMap<u64, RevisionCommands>,
-        /// The stops that may be under way from now on.
-        stops: Vec<NotedStop>,
-        /// The operation that is noted anew, and is asked for next.
-        noted: Option<String>,
+        /// By number.
+        revisions: BTreeMap<u64, RevisionSnapshot>,
     },
     /// Take the finalizer off: the object may go.
     RemoveFinalizer,
@@ -52,8 +46,6 @@ pub struct SendCommand {
     pub operation: String,
     /// `Start` or `Stop`.
     pub kind: StepKind,
-    /// Whose process it is: the revision and its version.
-    pub process: String,
     /// The document.
     pub document: String,
     /// Its parameters, filled in.
@@ -64,16 +56,6 @@ pub struct SendCommand {
     pub port: u16,
     /// How long it may run on a host.
     pub timeout: Duration,
-}
-
-impl SendCommand {
-    /// The targets that it concerns.
-    pub(super) fn targets(&self) -> impl Iterator<Item = TargetId> {
-        self.instances.iter().map(|id| TargetId {
-            id: id.clone(),
-            port: self.port,
-        })
-    }
 }
 
 /// What a pass decided.

@@ -1,7 +1,6 @@
 //! What a release on its way waits for: when that can next be true, and until when at the latest.
 
 use super::{
-    Step,
     converge::{self, STOP_RESERVE},
     course::health_deadline,
     drain,
@@ -10,7 +9,7 @@ use super::{
     planned::{arrived, gone, manner},
     record::spacing,
     roles::{Manner, Role, doomed, living, serving},
-    world::{World, id_of},
+    world::World,
 };
 use bluegreen_api::{BlueGreenReleaseStatus, Direction, Duration, TargetStatus, Time};
 
@@ -39,31 +38,15 @@ pub(super) struct Wait {
     pub(super) until: Time,
 }
 
-/// Everything that a release on its way waits for, with the effect that is chosen.
+/// Everything that a release in progress waits for.
 pub(super) fn waits(
     pass: &Pass<'_>,
     world: &World<'_>,
     status: &BlueGreenReleaseStatus,
-    step: Option<&Step>,
 ) -> Vec<Wait> {
     let keeping = living(status, Role::Keep).filter_map(|t| keeping(pass, world, status, t));
-    let leaving = living(status, Role::Leave).filter_map(|target| {
-        if noted_now(pass, step, target) {
-            return Some(stopping(pass, target));
-        }
-        leaving(pass, world, status, target)
-    });
+    let leaving = living(status, Role::Leave).filter_map(|t| leaving(pass, status, t));
     keeping.chain(leaving).collect()
-}
-
-/// Whether a target's stop is noted in this pass, and asked for in the next.
-fn noted_now(pass: &Pass<'_>, step: Option<&Step>, target: &TargetStatus) -> bool {
-    let Some(Step::Claim { stops, .. }) = step else {
-        return false;
-    };
-    let id = id_of(target).to_string();
-    let mut new = stops.iter().filter(|stop| stop.at == pass.now);
-    new.any(|stop| stop.targets.contains(&id))
 }
 
 /// When to look again at a command, whose end cannot be computed: soon at first, ever less often.
@@ -102,13 +85,6 @@ fn keeping(
     if arrived(target) && world.healthy(target) {
         return None;
     }
-    if let Some(since) = pass.observation.witness.stopping_since(&id_of(target)) {
-        return Some(Wait {
-            what: What::Stop,
-            look: look_again(since, pass.now),
-            until: since + pass.spec().stop.grace_period + STOP_RESERVE,
-        });
-    }
     let until = health_deadline(status, target, pass.spec().health.timeout)
         .filter(|_| target.steps.healthy.is_none())
         .unwrap_or(step_deadline);
@@ -141,7 +117,6 @@ fn keeping(
 
 fn leaving(
     pass: &Pass<'_>,
-    world: &World<'_>,
     status: &BlueGreenReleaseStatus,
     target: &TargetStatus,
 ) -> Option<Wait> {
@@ -163,8 +138,6 @@ fn leaving(
         return None;
     }
     if let Some(at) = converge::stoppable_at(pass, status, target) {
-        let at = converge::vouched_from(pass, world, status, target)
-            .map_or(at, |vouched| vouched.max(at));
         return Some(Wait {
             what: What::Retain,
             look: if pass.now < at {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     CommandState, Invocation, Reading,
-    limits::{FENCE, FENCE_AHEAD_MOST, OPERATION_TAIL_LONGEST, RESEND},
+    limits::{FENCE, RESEND},
     pass::Pass,
     roles::doomed,
 };
-use bluegreen_api::{Duration, Process, StepKind, TargetStatus, Time};
+use bluegreen_api::{Duration, Process, StepKind, TargetStatus};
 
 /// Whether a start command may still be on its way to the host.
 pub(crate) fn starting(pass: &Pass<'_>, target: &TargetStatus) -> bool {
@@ -47,25 +47,10 @@ pub(super) fn command_is_due(pass: &Pass<'_>, target: &TargetStatus, process: &P
     }
 }
 
-/// The operation id with which a command is sent again, where nobody has seen the first. It goes to
-/// the host with the command, so it must be one that a planner has written for this release.
+/// The operation id with which a command is sent again: the same where Systems Manager knows no
+/// command with it.
 pub(super) fn resent(pass: &Pass<'_>, target: &TargetStatus, step: StepKind) -> Option<String> {
-    let kind = format!("-{}-", step.as_str().to_lowercase());
-    let ours = |operation: &str| {
-        let rest = operation.strip_prefix(&format!("bg-{}-r", pass.release.uid));
-        rest.is_some_and(|rest| {
-            rest.len() <= OPERATION_TAIL_LONGEST
-                && rest.contains(&kind)
-                && rest
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && plausible(pass, step, fence_of(operation))
-        })
-    };
-    let process = target
-        .process
-        .as_ref()
-        .filter(|p| p.step == step && ours(&p.operation))?;
+    let process = target.process.as_ref().filter(|p| p.step == step)?;
     match pass.observation.commands.get(&process.operation) {
         Some(Reading::Known(CommandState::Absent)) => Some(process.operation.clone()),
         Some(Reading::Known(CommandState::Sent(_)) | Reading::Unknown(_)) | None => None,
@@ -140,29 +125,6 @@ pub(super) fn seconds(duration: Duration) -> String {
 }
 
 /// The number at the end of an operation id: it grows with every intent.
-pub(crate) fn fence_of(operation: &str) -> &str {
+pub(super) fn fence_of(operation: &str) -> &str {
     operation.rsplit('-').next().unwrap_or("0")
-}
-
-/// Whether a planner can have written a fence for an effect of that kind.
-fn plausible(pass: &Pass<'_>, step: StepKind, fence: &str) -> bool {
-    let ours = |number| number <= fence_most(pass.now) && number == of_kind(step, number);
-    fence.parse().is_ok_and(ours) && !fence.starts_with('0')
-}
-
-/// The next number from one on that is for effects of a kind: those that end something have even ones. A
-/// start never has the number of a stop, so that a host never takes the one for a repeat of the other.
-pub(super) fn of_kind(step: StepKind, number: u64) -> u64 {
-    let ends = match step {
-        StepKind::Stop | StepKind::Terminate => true,
-        StepKind::Start | StepKind::Register | StepKind::Deregister => false,
-    };
-    number.saturating_add(u64::from(number.is_multiple_of(2) != ends))
-}
-
-/// No fence is higher: it begins with the time in milliseconds, and no clock is an hour ahead. A
-/// host that has seen a higher one would refuse every command that is to come.
-pub(super) fn fence_most(now: Time) -> u64 {
-    let time = u64::try_from(now.as_millis()).unwrap_or(0);
-    time.saturating_add(FENCE_AHEAD_MOST.as_millis())
 }

@@ -12,10 +12,11 @@ use crate::{
     pass::Pass,
     planned::{arrived, keeper, manner, planned},
     promotion,
+    record::too_soon,
     roles::{Manner, Role, doomed, living, role},
     world::{World, id_of},
 };
-use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus};
 
 /// Withdraws what leaves, as far as enough others are in service.
 pub(super) fn deregister(
@@ -26,7 +27,7 @@ pub(super) fn deregister(
     let chosen = withdrawing(pass, world, status);
     for (index, group) in world.groups.iter().enumerate() {
         let targets = due(pass, &chosen, group);
-        if targets.is_empty() || takes_the_last(pass, index, group, &targets) {
+        if targets.is_empty() || takes_the_last(pass, status, group, &targets) {
             continue;
         }
         intend(
@@ -61,23 +62,6 @@ pub(super) fn deregister(
     None
 }
 
-/// When what is withheld may be withdrawn after all, where it is withheld because a reading may be
-/// older than what this process has done.
-pub(crate) fn withheld_until(
-    pass: &Pass<'_>,
-    world: &World<'_>,
-    status: &BlueGreenReleaseStatus,
-) -> Option<Time> {
-    let chosen = withdrawing(pass, world, status);
-    let mut groups = world.groups.iter().enumerate();
-    let withheld = groups.any(|(index, group)| {
-        let targets = due(pass, &chosen, group);
-        !targets.is_empty() && takes_the_last(pass, index, group, &targets)
-    });
-    let shown_at = pass.observation.witness.shown_at();
-    shown_at.filter(|_| withheld)
-}
-
 /// Those that a group has to be asked to deregister now.
 fn due(pass: &Pass<'_>, chosen: &[TargetStatus], group: &Group) -> Vec<TargetId> {
     chosen
@@ -90,21 +74,38 @@ fn due(pass: &Pass<'_>, chosen: &[TargetStatus], group: &Group) -> Vec<TargetId>
 
 /// Whether a group would be left without a target that serves. What was in service when
 /// a withdrawal began need not be so any more when its turn comes in the next group.
-/// One that may have been deregistered there a moment ago is none, whatever an older reading says.
-fn takes_the_last(pass: &Pass<'_>, index: usize, group: &Group, targets: &[TargetId]) -> bool {
-    let witness = &pass.observation.witness;
+/// One that is being withdrawn, or was put back a moment ago, is none: the reading may be older.
+fn takes_the_last(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    group: &Group,
+    targets: &[TargetId],
+) -> bool {
     let listed = group.targets.iter();
     let healthy = |health: &Health| *health == Health::Healthy;
-    let serving = listed.clone().filter(|(_, health)| healthy(health));
-    if serving.clone().next().is_none() {
-        // The load balancer sends to all then: one at least is left to it.
-        let mut others = listed.map(|(target, _)| target);
-        return others.all(|id| !group.registered(id) || targets.contains(id));
-    }
-    serving
+    let mut serving = listed
+        .filter(|(_, health)| healthy(health))
         .map(|(target, _)| target)
-        .filter(|target| !witness.may_have_left(index, target))
-        .all(|target| targets.contains(target))
+        .filter(|target| !may_have_left(pass, status, group, target));
+    serving.all(|target| targets.contains(target))
+}
+
+/// Whether a reading that shows a target as healthy may be of the time before we deregistered it.
+fn may_have_left(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    group: &Group,
+    id: &TargetId,
+) -> bool {
+    let mut records = status
+        .targets
+        .iter()
+        .filter(|target| target.id == id.id && target.port == id.port)
+        .filter(|target| target.steps.terminated.is_none());
+    records.any(|target| {
+        let leaves = target.drain.iter().any(|drain| drain.group == group.name);
+        leaves || too_soon(pass, target)
+    })
 }
 
 /// Whether a group was not asked yet to deregister a target, or did not show it in time.

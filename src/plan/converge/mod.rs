@@ -6,16 +6,14 @@
 
 mod command;
 mod deregister;
-mod note;
 mod register;
 mod start;
 mod stop;
 
-pub(super) use command::{fence_of, starting};
-pub(super) use deregister::withheld_until;
-pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at, vouched_from};
+pub(super) use command::starting;
+pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at};
 
-use super::{Step, TargetId, commands, limits::BACKOFF_LONGEST, pass::Pass, world::World};
+use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, revisions, world::World};
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Duration, Intent, StepKind, TargetStatus, Time,
 };
@@ -26,12 +24,9 @@ pub(super) fn next(
     world: &World<'_>,
     status: &mut BlueGreenReleaseStatus,
 ) -> Option<Step> {
-    if !pass.release.finalizer || commands::unnoted(pass, status) {
-        let stops = note::open(pass);
+    if !pass.release.finalizer || revisions::unkept(pass, status) {
         return Some(Step::Claim {
-            commands: commands::to_note(pass, status, &stops),
-            stops,
-            noted: None,
+            revisions: revisions::to_keep(pass, status),
         });
     }
     if backing_off(pass).is_some() {
@@ -72,58 +67,20 @@ fn intend(
     group: Option<&str>,
     targets: &[TargetId],
 ) -> String {
-    let operation = Operation::next(pass, status, step);
-    intend_as(pass, status, &operation, step, group, targets);
-    operation.id
-}
-
-/// What an effect is called: its fence is higher than that of any before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Operation {
-    id: String,
-    fence: u64,
-}
-
-impl Operation {
-    /// The next.
-    fn next(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, step: StepKind) -> Self {
-        let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
-        // What was noted status cannot take back: no operation gets the number of another.
-        let noted = note::numbers(&pass.release.stops);
-        let last = noted.chain(last_fence(pass, status)).max();
-        let fence = last.map_or(time, |last| time.max(last.saturating_add(1)));
-        let fence = command::of_kind(step, fence);
-        let step = step.as_str().to_lowercase();
-        let (uid, revision) = (&pass.release.uid, status.revision);
-        Self {
-            id: format!("bg-{uid}-r{revision}-{step}-{fence}"),
-            fence,
-        }
-    }
-}
-
-/// The fence of the last intent. Status is anybody's text: one that no planner can have written is none.
-fn last_fence(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<u64> {
-    Some(status.fence).filter(|fence| *fence < command::fence_most(pass.now))
-}
-
-/// Writes an intent down whose operation was chosen before.
-fn intend_as(
-    pass: &Pass<'_>,
-    status: &mut BlueGreenReleaseStatus,
-    operation: &Operation,
-    step: StepKind,
-    group: Option<&str>,
-    targets: &[TargetId],
-) {
-    status.fence = operation.fence;
+    let time = u64::try_from(pass.now.as_millis()).unwrap_or(0);
+    let fence = time.max(status.fence.saturating_add(1));
+    let kind = step.as_str().to_lowercase();
+    let (uid, revision) = (&pass.release.uid, status.revision);
+    let id = format!("bg-{uid}-r{revision}-{kind}-{fence}");
+    status.fence = fence;
     status.intent = Some(Intent {
-        id: operation.id.clone(),
+        id: id.clone(),
         step,
         at: pass.now,
         targets: targets.iter().map(ToString::to_string).collect(),
         group: group.map(ToOwned::to_owned),
     });
+    id
 }
 
 fn target_mut<'a>(

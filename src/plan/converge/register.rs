@@ -24,7 +24,6 @@ pub(super) fn register(
         let wanted: Vec<(TargetId, Color)> = living(status, Role::Keep)
             .filter(|target| serving(target) && world.instance(&target.id).is_some())
             .filter(|target| missing(target, group))
-            .filter(|target| !pass.observation.witness.stopping(&id_of(target)))
             .filter(|target| !asked_lately(pass, target, &group.name))
             .map(|target| (id_of(target), target.color))
             .collect();

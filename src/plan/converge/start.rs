@@ -7,9 +7,10 @@ use super::{
     target_mut,
 };
 use crate::{
-    Health, SendCommand, Step, TargetId, commands,
+    Health, SendCommand, Step, TargetId,
     pass::Pass,
     planned::{keeper, planned},
+    revisions::{self, Commands},
     roles::{Role, kept_revision, living},
     world::World,
 };
@@ -23,7 +24,12 @@ pub(super) fn start(
 ) -> Option<Step> {
     pass.spec().fleet.hosts.as_ref()?;
     let revision = kept_revision(status)?.clone();
-    let commands = commands::of(pass, status, &revision)?;
+    let whole = revisions::commands(pass, status, &revision)?;
+    let of = |status: &BlueGreenReleaseStatus, id: &TargetId| {
+        let target = keeper(status, id);
+        let own = target.and_then(|target| revisions::of_target(pass, status, target));
+        own.unwrap_or_else(|| whole.clone())
+    };
     let ready: Vec<(TargetId, Option<String>)> = planned(pass.spec(), world, status)
         .into_iter()
         .filter(|id| world.running().any(|instance| instance.id == id.id))
@@ -36,12 +42,13 @@ pub(super) fn start(
         .filter_map(|id| start_is_due(pass, status, &id).map(|operation| (id, operation)))
         .collect();
     let (first, again) = ready.first()?.clone();
+    let commands: Commands = of(status, &first);
     let ids: Vec<TargetId> = ready
         .into_iter()
         .filter(|(id, operation)| id.port == first.port && *operation == again)
         .map(|(id, _)| id)
+        .filter(|id| of(status, id) == commands)
         .collect();
-    let process = commands::process(pass, &revision, &commands);
     let version = commands.version?;
     let operation = intend(pass, status, StepKind::Start, None, &ids);
     let operation = again.unwrap_or(operation);
@@ -68,7 +75,6 @@ pub(super) fn start(
     Some(Step::Send(SendCommand {
         operation: operation.clone(),
         kind: StepKind::Start,
-        process,
         document: commands.start.document,
         parameters: fill.all(&commands.start.parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Operation,
-    command::{Fill, command_is_due, fence_of, note_command, seconds, starting, stopped_together},
-    intend, intend_as,
-    note::{self, Noted},
-    target_mut,
+    command::{
+        Fill, command_is_due, fence_of, note_command, resent, seconds, starting, stopped_together,
+    },
+    intend, target_mut,
 };
 use crate::{
-    SendCommand, Step, TargetId, commands,
+    SendCommand, Step, TargetId,
     limits::FENCE,
     pass::Pass,
     planned::{arrived, keeper, manner, planned},
-    promotion,
+    promotion, revisions,
     roles::{Manner, Role, doomed, living, revision_of},
     world::{World, id_of},
 };
@@ -63,7 +62,6 @@ fn stop_what_may(
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| seen_twice(pass, target))
-        .filter(|target| vouched_from(pass, world, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| world.instance(&target.id).is_some())
         .filter(|target| still_registered(pass, world, status, target).is_none())
         .filter(|target| stop_is_due(pass, target))
@@ -72,29 +70,19 @@ fn stop_what_may(
     if pass.spec().fleet.existing.is_some() {
         return terminate(pass, status, &ready);
     }
-    let noted = |target| Some((target, note::noted(pass, status, target)?));
-    let Some((first, noted_as)) = ready.iter().find_map(noted) else {
-        return note::stop(pass, status, &ready);
-    };
+    let first = ready.first()?;
     let revision = revision_of(status, first)?.clone();
-    let commands = commands::of(pass, status, &revision)?;
-    let process = commands::process(pass, &revision, &commands);
+    let of = |target| revisions::of_target(pass, status, target);
+    let commands = of(first)?;
+    let again = resent(pass, first, StepKind::Stop);
     let ids: Vec<TargetId> = ready
         .iter()
-        .filter(|t| stopped_together(t, first))
-        .filter(|t| note::noted(pass, status, t).as_ref() == Some(&noted_as))
+        .filter(|target| stopped_together(target, first))
+        .filter(|target| of(target).as_ref() == Some(&commands))
         .map(id_of)
         .collect();
-    let operation = match noted_as {
-        Noted::New(operation) => {
-            intend_as(pass, status, &operation, StepKind::Stop, None, &ids);
-            operation.id
-        }
-        Noted::Again(operation) => {
-            intend(pass, status, StepKind::Stop, None, &ids);
-            operation
-        }
-    };
+    let operation = intend(pass, status, StepKind::Stop, None, &ids);
+    let operation = again.unwrap_or(operation);
     for id in &ids {
         if let Some(target) = target_mut(status, id, first.color) {
             note_command(pass, target, StepKind::Stop, &operation);
@@ -136,7 +124,6 @@ fn stop_what_may(
     Some(Step::Send(SendCommand {
         operation: operation.clone(),
         kind: StepKind::Stop,
-        process,
         document,
         parameters: fill.all(&parameters),
         instances: ids.into_iter().map(|id| id.id).collect(),
@@ -151,17 +138,11 @@ fn terminate(
     ready: &[TargetStatus],
 ) -> Option<Step> {
     ready.first()?;
-    let noted = |target| Some((target, note::end_noted(pass, status, target)?));
-    let (noted, operations): (Vec<&TargetStatus>, Vec<Operation>) =
-        ready.iter().filter_map(noted).unzip();
-    let Some(operation) = operations.first() else {
-        return Some(note::end(pass, status, ready));
-    };
-    let ids: Vec<TargetId> = noted.iter().map(|target| id_of(target)).collect();
-    intend_as(pass, status, operation, StepKind::Terminate, None, &ids);
-    for target in noted {
+    let ids: Vec<TargetId> = ready.iter().map(id_of).collect();
+    let operation = intend(pass, status, StepKind::Terminate, None, &ids);
+    for target in ready {
         if let Some(target) = target_mut(status, &id_of(target), target.color) {
-            note_command(pass, target, StepKind::Terminate, &operation.id);
+            note_command(pass, target, StepKind::Terminate, &operation);
         }
     }
     Some(Step::Terminate {
@@ -240,20 +221,6 @@ fn seen_twice(pass: &Pass<'_>, target: &TargetStatus) -> bool {
     first.is_some_and(|first| pass.observation.began_at >= first + FENCE)
 }
 
-/// From when on this process may have a target stopped, whatever status says: see `witness.rs`.
-pub(crate) fn vouched_from(
-    pass: &Pass<'_>,
-    world: &World<'_>,
-    status: &BlueGreenReleaseStatus,
-    target: &TargetStatus,
-) -> Option<Time> {
-    let witness = &pass.observation.witness;
-    let vouched = |id: &TargetId| witness.vouches_from(pass.spec(), &world.groups, id);
-    let ends = ending_with(pass, world, status, target).into_iter();
-    let times: Option<Vec<Time>> = ends.map(|id| vouched(&id)).collect();
-    times?.into_iter().max()
-}
-
 /// Everything that would end with a target. A process whose stop names its port ends alone; an instance,
 /// or a unit that is the only one, ends with whatever the instance is registered with.
 fn ending_with(
@@ -263,10 +230,9 @@ fn ending_with(
     target: &TargetStatus,
 ) -> BTreeSet<TargetId> {
     let mut ends = BTreeSet::from([id_of(target)]);
-    if commands::ends_the_host(pass, status, target) {
-        let seen = pass.observation.witness.seen();
+    if revisions::ends_the_host(pass, status, target) {
         let listed = world.groups.iter().flat_map(|group| group.targets.keys());
-        ends.extend(seen.chain(listed).filter(|id| id.id == target.id).cloned());
+        ends.extend(listed.filter(|id| id.id == target.id).cloned());
     }
     ends
 }
@@ -285,7 +251,8 @@ pub(super) fn unlisted(world: &World<'_>, target: &TargetStatus) -> bool {
     world.groups.iter().all(|group| !group.registered(&id))
 }
 
-/// A target that would end with another one, and that a group may send to.
+/// A target that would end with another one, and that a group may send to, or another port that
+/// still drains.
 pub(crate) fn still_registered(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -293,7 +260,11 @@ pub(crate) fn still_registered(
     target: &TargetStatus,
 ) -> Option<TargetId> {
     let mut ends = ending_with(pass, world, status, target).into_iter();
-    ends.find(|id| world.groups.iter().any(|group| group.registered(id)))
+    let own = id_of(target);
+    ends.find(|id| {
+        let mut groups = world.groups.iter();
+        groups.any(|group| group.registered(id) || (*id != own && group.listed(id).is_some()))
+    })
 }
 
 /// Whether the stop was not asked for yet, or must be asked for again.

@@ -2,10 +2,9 @@
 
 use super::{Decided, concerned, decided_at, doomed, id, living, same};
 use crate::{
-    CommandState, Group, Health, Invocation, Reading, SendCommand, Step, TargetId,
-    limits::{FENCE, NOTED_LONGEST},
+    CommandState, Group, Health, Invocation, Reading, SendCommand, Step, TargetId, limits::FENCE,
 };
-use bluegreen_api::{Color, Duration, Process, StepKind, TargetStatus, Time};
+use bluegreen_api::{Color, Duration, StepKind, TargetStatus, Time};
 
 /// S5: an effect concerns only instances that the selector finds in the same observation, and
 /// only target groups that the spec names.
@@ -128,9 +127,7 @@ fn sent_twice(decided: &Decided<'_>, command: &SendCommand, now: Time) -> Option
         let earlier = record.process.as_ref().filter(|p| p.step == command.kind)?;
         let again = earlier.operation == command.operation;
         let failed = match decided.observation.commands.get(&earlier.operation) {
-            Some(Reading::Known(CommandState::Absent)) => {
-                again || !sendable_again(decided, target, earlier)
-            }
+            Some(Reading::Known(CommandState::Absent)) => again,
             Some(Reading::Known(CommandState::Sent(sent))) => match sent.get(&target.id) {
                 Some(Invocation::Running | Invocation::Succeeded { .. }) => false,
                 Some(Invocation::Failed { .. } | Invocation::NotDelivered { .. }) | None => true,
@@ -143,25 +140,6 @@ fn sent_twice(decided: &Decided<'_>, command: &SendCommand, now: Time) -> Option
             format!("{kind} is sent to {} again after {before}", id(target))
         })
     })
-}
-
-/// Whether a command that nobody has seen can be sent again as it was: a stop only under the note of it, and
-/// no command with a number that is for the other kind.
-fn sendable_again(decided: &Decided<'_>, target: &TargetStatus, earlier: &Process) -> bool {
-    let number = earlier.operation.rsplit('-').next();
-    let even = number
-        .and_then(|text| text.parse::<u64>().ok())
-        .is_some_and(|n| n % 2 == 0);
-    if earlier.step == StepKind::Start {
-        return !even;
-    }
-    let of_target = id(target).to_string();
-    let noted = decided.stops.iter().filter(|stop| {
-        stop.operation == earlier.operation && decided_at(decided) < stop.at + NOTED_LONGEST
-    });
-    even && noted
-        .flat_map(|stop| &stop.targets)
-        .any(|target| *target == of_target)
 }
 
 /// S10: an effect concerns only targets that are in the record, and says so in its intent.

@@ -1,8 +1,8 @@
-//! What must hold where something ends: S2, S6, S14 and S16.
+//! What must hold where something ends: S2, S6 and S14.
 
 use super::{AtRest, Decided, Written, doomed, id, same};
 use crate::{Reading, Step, limits::FENCE};
-use bluegreen_api::{Color, DrainTimeoutPolicy, NotedStop, StepKind, TargetStatus};
+use bluegreen_api::{Color, DrainTimeoutPolicy, StepKind, TargetStatus};
 
 /// S14: what is stopped is proven to be drained, in status, in every group; or, with
 /// `drain.onTimeout: Proceed`, it is noted that there is no proof.
@@ -65,42 +65,6 @@ fn stopped<'a>(decided: &Decided<'a>) -> impl Iterator<Item = &'a TargetStatus> 
             let id = id(target).to_string();
             intended.is_some_and(|intent| intent.targets.contains(&id))
         })
-}
-
-/// S16: the end of a process is noted beside the finalizer before it is asked for: whoever leads next
-/// must not bring it back into service meanwhile, whatever status says of it then.
-///
-/// Needs the effect, and what was noted when it was decided.
-pub(super) fn s16_noted_first(decided: &Decided<'_>) -> Option<String> {
-    let noted = |step: StepKind, is: &dyn Fn(&NotedStop, &str) -> bool| {
-        let mut stops = decided.stops.iter().filter(|stop| stop.step == step);
-        stops.any(|stop| stop.targets.iter().any(|target| is(stop, target)))
-    };
-    let unnoted = match decided.decision.step.as_ref()? {
-        Step::Send(command) if command.kind == StepKind::Stop => command
-            .targets()
-            .map(|target| target.to_string())
-            .find(|target| {
-                !noted(StepKind::Stop, &|stop, of| {
-                    stop.operation == command.operation && of == target
-                })
-            }),
-        Step::Terminate { instances } => {
-            let port = |instance: &str, of: &str| {
-                let rest = of.strip_prefix(instance);
-                rest.is_some_and(|rest| rest.starts_with(':'))
-            };
-            let mut instances = instances.iter();
-            let unnoted = instances.find(|id| !noted(StepKind::Terminate, &|_, of| port(id, of)));
-            unnoted.cloned()
-        }
-        Step::Send(_)
-        | Step::Claim { .. }
-        | Step::RemoveFinalizer
-        | Step::Register { .. }
-        | Step::Deregister { .. } => None,
-    };
-    unnoted.map(|what| format!("{what} is stopped, and that was not noted before"))
 }
 
 /// S6: no target is forgotten, none is doubled, and none is left over in the end.

@@ -37,7 +37,7 @@ use std::fmt;
 
 use super::{Decision, Observation, Release, Step, TargetId};
 use bluegreen_api::{
-    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, NotedStop, TargetStatus, Time,
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Direction, TargetStatus, Time,
 };
 
 /// A decision, with what it was made from.
@@ -45,8 +45,6 @@ use bluegreen_api::{
 pub struct Decided<'a> {
     /// The spec.
     pub spec: &'a BlueGreenReleaseSpec,
-    /// The stops that were noted beside the finalizer.
-    pub stops: &'a [NotedStop],
     /// The status that the planner was given.
     pub before: &'a BlueGreenReleaseStatus,
     /// What it saw.
@@ -122,7 +120,7 @@ use Predicate::{OfDecision, OfRest, OfStatus};
 
 /// Every predicate, in the order in which they are asked: of two that the same mistake breaks,
 /// the one that names the mistake comes first.
-pub const ALL: [Invariant; 23] = [
+pub const ALL: [Invariant; 22] = [
     invariant(
         "S1",
         "a group that has a healthy target keeps one",
@@ -225,11 +223,6 @@ pub const ALL: [Invariant; 23] = [
         OfDecision(effects::s13_no_effect_without_sight),
     ),
     invariant(
-        "S16",
-        "the end of a process is noted where status is not, before it is asked for",
-        OfDecision(ends::s16_noted_first),
-    ),
-    invariant(
         "L2",
         "there is always a reason, in words",
         OfStatus(record::l2_explained),
@@ -261,7 +254,6 @@ pub fn broken(
 ) -> Option<Violation> {
     let decided = Decided {
         spec: &release.spec,
-        stops: &release.stops,
         before,
         observation,
         decision,

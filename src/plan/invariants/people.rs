@@ -115,7 +115,7 @@ pub(super) fn s15_paused(decided: &Decided<'_>) -> Option<String> {
         .then(|| "something is begun while the release is paused".to_owned())
 }
 
-/// Whether an effect does nothing but stop what was to be stopped before, or note that.
+/// Whether an effect does nothing but stop what was to be stopped before.
 fn ends_what_was_meant_to_end(decided: &Decided<'_>) -> bool {
     let meant = |id: &str| {
         let mut known = decided.before.targets.iter();
@@ -126,14 +126,12 @@ fn ends_what_was_meant_to_end(decided: &Decided<'_>) -> bool {
             command.instances.iter().all(|id| meant(id))
         }
         Some(Step::Terminate { instances }) => instances.iter().all(|id| meant(id)),
-        Some(Step::Claim { stops, .. }) => {
-            let new = stops.iter().filter(|stop| !decided.stops.contains(stop));
-            let mut targets = new.flat_map(|stop| &stop.targets);
-            !stops.is_empty()
-                && targets.all(|target| target.rsplit_once(':').is_some_and(|(id, _)| meant(id)))
-        }
         Some(
-            Step::Send(_) | Step::RemoveFinalizer | Step::Register { .. } | Step::Deregister { .. },
+            Step::Send(_)
+            | Step::Claim { .. }
+            | Step::RemoveFinalizer
+            | Step::Register { .. }
+            | Step::Deregister { .. },
         )
         | None => false,
     }

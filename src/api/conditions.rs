@@ -57,6 +57,22 @@ pub enum Reason {
     HeldAfterFailure,
     /// The old version could not be put back.
     RollbackFailed,
+    /// No target is healthy before the release begins.
+    NothingHealthy,
+    /// The SSM agent of a host is not online.
+    AgentNotOnline,
+    /// An SSM document does not exist, or does not take the parameters that the spec gives.
+    DocumentUnsuitable,
+    /// Another, older release drives the same targets.
+    ClaimedByAnother,
+    /// A target of the live version is not healthy for more than a minute.
+    TargetsLost,
+    /// The probe for requests in flight gives no figures.
+    ProbeFailing,
+    /// AWS shows what the record says.
+    InSync,
+    /// AWS shows something else than the record.
+    Drifted,
     /// Every target that is to serve is healthy.
     TargetsHealthy,
     /// A target that is to serve is not healthy.
@@ -67,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 33] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -90,6 +106,14 @@ impl Reason {
         Self::StopFailed,
         Self::HeldAfterFailure,
         Self::RollbackFailed,
+        Self::NothingHealthy,
+        Self::AgentNotOnline,
+        Self::DocumentUnsuitable,
+        Self::ClaimedByAnother,
+        Self::TargetsLost,
+        Self::ProbeFailing,
+        Self::InSync,
+        Self::Drifted,
         Self::TargetsHealthy,
         Self::TargetUnhealthy,
         Self::TargetsDrained,
@@ -121,6 +145,14 @@ impl Reason {
             Self::StopFailed => "StopFailed",
             Self::HeldAfterFailure => "HeldAfterFailure",
             Self::RollbackFailed => "RollbackFailed",
+            Self::NothingHealthy => "NothingHealthy",
+            Self::AgentNotOnline => "AgentNotOnline",
+            Self::DocumentUnsuitable => "DocumentUnsuitable",
+            Self::ClaimedByAnother => "ClaimedByAnother",
+            Self::TargetsLost => "TargetsLost",
+            Self::ProbeFailing => "ProbeFailing",
+            Self::InSync => "InSync",
+            Self::Drifted => "Drifted",
             Self::TargetsHealthy => "TargetsHealthy",
             Self::TargetUnhealthy => "TargetUnhealthy",
             Self::TargetsDrained => "TargetsDrained",
@@ -138,6 +170,9 @@ impl Reason {
             | Self::Paused
             | Self::AwaitingPromotion
             | Self::CloudUnavailable
+            | Self::ProbeFailing
+            | Self::InSync
+            | Self::Drifted
             | Self::TargetsHealthy
             | Self::TargetUnhealthy
             | Self::TargetsDrained => false,
@@ -155,6 +190,11 @@ impl Reason {
             | Self::DrainNotProven
             | Self::StopFailed
             | Self::HeldAfterFailure
+            | Self::NothingHealthy
+            | Self::AgentNotOnline
+            | Self::DocumentUnsuitable
+            | Self::ClaimedByAnother
+            | Self::TargetsLost
             | Self::RollbackFailed => true,
         }
     }

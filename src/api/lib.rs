@@ -31,7 +31,7 @@ pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
 };
 pub use policy::{
-    Adopt, Aws, Drain, DrainTimeoutPolicy, FailurePolicy, Health, HttpProbe, InFlight,
+    Adopt, Aws, Drain, DrainTimeoutPolicy, DriftPolicy, FailurePolicy, Health, HttpProbe, InFlight,
     MaxUnavailable, Promotion, PromotionMode, Rollout, Settle, Stop,
 };
 pub use release::{

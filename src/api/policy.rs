@@ -318,6 +318,24 @@ pub enum FailurePolicy {
     Hold,
 }
 
+/// What is done at rest about a live target that others have deregistered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// Nothing: the condition `InSync` names it.
+    #[default]
+    Report,
+    /// It is registered again.
+    Repair,
+}
+
+impl DriftPolicy {
+    /// Whether it is the policy of a spec that names none.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What is known of the application from before the first release.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adopt, Aws, BlueGreenReleaseStatus, Drain, Duration, FailurePolicy, Fleet, Health, Promotion,
-    Rollout, Stop, Traffic,
+    Adopt, Aws, BlueGreenReleaseStatus, Drain, DriftPolicy, Duration, FailurePolicy, Fleet, Health,
+    Promotion, Rollout, Stop, Traffic,
 };
 
 /// The API group.
@@ -108,6 +108,11 @@ pub struct BlueGreenReleaseSpec {
     /// What happens when a release fails. Default: `Rollback`.
     #[serde(default)]
     pub on_failure: FailurePolicy,
+
+    /// What is done at rest about a live target that others have deregistered. Whatever it is, the
+    /// condition `InSync` names the difference. Default: `Report`.
+    #[serde(default, skip_serializing_if = "DriftPolicy::is_default")]
+    pub drift: DriftPolicy,
 
     /// How many ended releases `status.history` keeps. Default: 10.
     #[serde(default = "ten")]

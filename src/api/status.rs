@@ -78,6 +78,10 @@ pub struct BlueGreenReleaseStatus {
     #[serde(default)]
     pub fence: u64,
 
+    /// Since when AWS could not be read, while no release is in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable_since: Option<Time>,
+
     /// What is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
@@ -203,6 +207,12 @@ pub struct Course {
     /// Since when it is paused, where somebody asked for that. It ends with the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<Time>,
+
+    /// How many instances of the new version there were to be when the release began, where others
+    /// create them. Fewer do not carry the traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 500))]
+    pub replicas: Option<u32>,
 
     /// When the old targets were given up for the new ones: by a person, or, with
     /// `spec.promotion.mode: Auto`, when the first of them was withdrawn.

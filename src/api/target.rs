@@ -50,6 +50,11 @@ pub struct TargetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
 
+    /// Since when a target that had passed the health gate is not healthy any more. It counts as in
+    /// service again only after it has passed the gate anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_since: Option<Time>,
+
     /// The record: absent is not yet.
     #[serde(default)]
     pub steps: Steps,
@@ -70,6 +75,10 @@ pub struct Process {
     /// When the process was known to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_at: Option<Time>,
+    /// The command is known to have done nothing: it was refused, or never reached the host. A
+    /// process that was to be stopped by it still serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
 }
 
 /// A registration in one target group.
@@ -111,6 +120,9 @@ pub struct GroupDrain {
     /// When DeregisterTargets was intended. Absent where others deregistered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<Time>,
+    /// It was healthy when it was withdrawn: it could serve again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_healthy: bool,
     /// The deregistration delay that was read before.
     pub delay: Duration,
     /// The time that the nodes are given to learn of it.

@@ -1,9 +1,11 @@
 //! Conditions besides `Ready`, for `kubectl wait` and for alerts: what is true of the targets.
 
 use super::{
+    FailureKind, Reading, drift,
     pass::Pass,
-    planned::{arrived, planned},
+    planned::planned,
     roles::{Role, living, role},
+    serve,
     world::World,
 };
 use bluegreen_api::{BlueGreenReleaseStatus, Reason, TargetStatus, set_condition};
@@ -14,6 +16,8 @@ pub(super) fn write(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenRe
         ("TargetsHealthy", targets_healthy(world, status)),
         ("TrafficShifted", traffic_shifted(pass, world, status)),
         ("Drained", drained(status)),
+        ("InSync", drift::in_sync(pass, world, status)),
+        ("ProbeFailing", probe_failing(pass)),
     ];
     let generation = Some(pass.release.generation);
     for (type_, told) in conditions {
@@ -25,10 +29,30 @@ pub(super) fn write(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenRe
 }
 
 /// What a condition says; `None` where there is nothing yet of which it could say anything.
-struct Told {
-    holds: bool,
-    reason: Reason,
-    message: String,
+pub(super) struct Told {
+    pub(super) holds: bool,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+/// The condition is there while it is true: the first of the probes that gave no figures.
+fn probe_failing(pass: &Pass<'_>) -> Option<Told> {
+    let probes = pass.observation.probes.iter();
+    let mut failing = probes.filter_map(|(target, reading)| match reading {
+        Reading::Unknown(failure) if failure.kind != FailureKind::NotAsked => {
+            Some((target, failure))
+        }
+        Reading::Unknown(_) | Reading::Known(_) => None,
+    });
+    let (target, failure) = failing.next()?;
+    Some(Told {
+        holds: true,
+        reason: Reason::ProbeFailing,
+        message: format!(
+            "drain.inFlight gives no figures for {target}: {}",
+            failure.message
+        ),
+    })
 }
 
 /// Whether every target that is registered and not withdrawn is healthy in all target groups.
@@ -71,21 +95,31 @@ fn traffic_shifted(
     let blue = status.blue.as_ref();
     if status.course.is_none() {
         let live = blue?.version.as_ref();
-        let holds = live == Some(&pass.spec().version);
+        let wanted = live == Some(&pass.spec().version);
+        let mut living = status
+            .targets
+            .iter()
+            .filter(|t| t.steps.terminated.is_none());
+        let serves = living.any(|target| world.healthy(target));
+        let version = live.map_or("unknown", String::as_str);
         return Some(Told {
-            holds,
-            reason: if holds {
-                Reason::Released
-            } else {
-                Reason::Releasing
+            holds: wanted && serves,
+            reason: match (wanted, serves) {
+                (true, true) => Reason::Released,
+                (true, false) => Reason::TargetUnhealthy,
+                (false, _) if status.failed_generation.is_some() => Reason::RolledBack,
+                (false, _) => Reason::Releasing,
             },
-            message: format!(
-                "version {} gets the traffic",
-                live.map_or("unknown", String::as_str)
-            ),
+            message: if serves {
+                format!("version {version} gets the traffic")
+            } else {
+                format!("version {version} is live, and none of its targets is healthy")
+            },
         });
     }
-    let here = living(status, Role::Keep).filter(|t| arrived(t)).count();
+    let here = living(status, Role::Keep)
+        .filter(|target| serve::in_service(pass, world, status, target))
+        .count();
     let wanted = planned(pass.spec(), world, status).len();
     let left = living(status, Role::Leave)
         .filter(|target| target.steps.deregistered.is_none())

@@ -5,18 +5,19 @@
 //! finished first. Then the new version is a release of its own.
 
 use super::{
-    CommandState, Invocation, Reading,
+    failures,
     limits::BLIND,
     pass::Pass,
-    planned::{arrived, gone, keeper, manner, planned},
-    preflight::{self, Preflight, Problem},
+    planned::{arrived, gone, keeper, planned},
+    preflight::{self, Preflight},
     promotion,
-    roles::{Manner, Role, doomed, living, serving},
+    roles::{Role, doomed, living},
+    serve,
     world::World,
 };
 use bluegreen_api::{
     BlueGreenReleaseStatus, Color, Course, Direction, Duration, FailurePolicy, HistoryEntry, Hold,
-    Outcome, Reason, Revision, StepKind, TargetStatus, Time,
+    Outcome, Revision, TargetStatus, Time,
 };
 
 /// Chooses the course. What is returned says why nothing was begun, where nothing was.
@@ -81,13 +82,15 @@ fn leave_time_to_people(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGre
 
 /// AWS cannot be read.
 pub(super) fn lose_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
-    if let Some(course) = &mut status.course {
-        course.blind_since.get_or_insert(pass.now);
-    }
+    match &mut status.course {
+        Some(course) => course.blind_since.get_or_insert(pass.now),
+        None => status.unreadable_since.get_or_insert(pass.now),
+    };
 }
 
 /// AWS was read. What nobody could see for long is given its time anew.
 pub(super) fn regain_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
+    status.unreadable_since = None;
     let Some(course) = &mut status.course else {
         return;
     };
@@ -133,6 +136,10 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
         version: Some(spec.version.clone()),
         started_at: pass.now,
     };
+    let replicas = spec.fleet.existing.as_ref().map(|existing| {
+        let wanted = preflight::replicas(existing, &spec.version, status);
+        u32::try_from(wanted).unwrap_or(u32::MAX)
+    });
     // Where others create the instances, some of the new version may be registered already.
     for target in &mut status.targets {
         if spec.fleet.existing.is_some() && target.version == green.version {
@@ -143,7 +150,10 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
     }
     status.green = Some(green);
     status.failed_generation = None;
-    status.course = Some(towards(Direction::Forward, pass));
+    status.course = Some(Course {
+        replicas,
+        ..towards(Direction::Forward, pass)
+    });
 }
 
 /// A course that begins now.
@@ -156,6 +166,7 @@ fn towards(direction: Direction, pass: &Pass<'_>) -> Course {
         outcome: None,
         because: None,
         paused_at: None,
+        replicas: None,
         promoted_at: None,
         retried_at: None,
         idle_since: None,
@@ -285,15 +296,10 @@ fn hold(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, because: String) {
     }
 }
 
-/// Whether everything that is kept has arrived and everything else is gone.
+/// Whether everything that is kept is in service in this observation, and everything else is gone.
 fn complete(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
-    let planned = planned(pass.spec(), world, status);
-    let arrived_all = planned
-        .iter()
-        .all(|id| keeper(status, id).is_some_and(arrived));
-    let nothing_came = planned.is_empty() && forward(status);
-    arrived_all
-        && !nothing_came
+    let nothing_to_keep = !forward(status) && planned(pass.spec(), world, status).is_empty();
+    (nothing_to_keep || serve::all_in_service(pass, world, status))
         && living(status, Role::Leave).all(|target| gone(pass.spec(), target))
 }
 
@@ -339,68 +345,11 @@ fn failed(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -
     if status.course.as_ref()?.hold.is_some() || paused(pass, status) {
         return None;
     }
-    start_failed(pass, status)
-        .or_else(|| never_healthy(pass, status))
-        .or_else(|| lost_health(pass, world, status))
+    failures::start_failed(pass, status)
+        .or_else(|| failures::stop_undelivered(pass, world, status))
+        .or_else(|| failures::never_healthy(pass, world, status))
+        .or_else(|| failures::lost_health(pass, world, status))
         .or_else(|| too_late(pass, world, status))
-}
-
-/// Why the version before is not back yet, where more than time is missing.
-pub(super) fn trouble_on_the_way_back(
-    pass: &Pass<'_>,
-    status: &BlueGreenReleaseStatus,
-) -> Option<Problem> {
-    if status.course.as_ref()?.direction != Direction::Back {
-        return None;
-    }
-    let message = start_failed(pass, status).or_else(|| never_healthy(pass, status))?;
-    Some(Problem {
-        reason: Reason::RollbackFailed,
-        message: format!("the old version is not back: {message}; it is tried again"),
-    })
-}
-
-fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
-    let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
-    living(status, Role::Keep).find_map(|target| {
-        let process = target.process.as_ref()?;
-        if process.step != StepKind::Start || process.running_at.is_some() {
-            return None;
-        }
-        // Somebody asked to try again since: it is sent anew.
-        if retried_at.is_some_and(|at| process.sent_at < at) {
-            return None;
-        }
-        let Some(Reading::Known(CommandState::Sent(sent))) =
-            pass.observation.commands.get(&process.operation)
-        else {
-            return None;
-        };
-        match sent.get(&target.id)? {
-            // The command is sent again with a new fence.
-            refused if refused.was_refused() => None,
-            Invocation::Failed { code, output, .. } => Some(format!(
-                "the start command on {} for port {} ended with exit code {code}: {output}",
-                target.id, target.port
-            )),
-            Invocation::Running
-            | Invocation::Succeeded { .. }
-            | Invocation::NotDelivered { .. } => None,
-        }
-    })
-}
-
-fn never_healthy(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
-    let timeout = pass.spec().health.timeout;
-    living(status, Role::Keep)
-        .filter(|target| target.steps.healthy.is_none() && serving(target))
-        .find(|target| health_deadline(status, target, timeout).is_some_and(|at| pass.now > at))
-        .map(|target| {
-            format!(
-                "target {}:{} was not healthy within health.timeout ({timeout})",
-                target.id, target.port
-            )
-        })
 }
 
 /// When a release turns back at the latest if no step is completed; `None` where it will not.
@@ -442,31 +391,6 @@ pub(super) fn health_deadline(
     asked.map(|at| anew.map_or(at, |anew| anew.max(at)) + timeout)
 }
 
-/// Blue is withdrawn but alive, and what came in does not hold: better to put blue back now.
-fn lost_health(
-    pass: &Pass<'_>,
-    world: &World<'_>,
-    status: &BlueGreenReleaseStatus,
-) -> Option<String> {
-    let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
-    let lately = retried_at.is_some_and(|at| pass.now < at + pass.spec().health.timeout);
-    if manner(pass.spec()) == Manner::InPlace || lately {
-        return None;
-    }
-    let withdrawn =
-        living(status, Role::Leave).any(|target| !doomed(target) && !target.drain.is_empty());
-    let keepers = living(status, Role::Keep).count();
-    let healthy = living(status, Role::Keep)
-        .filter(|target| world.healthy(target))
-        .count();
-    let floor = keepers
-        .saturating_sub(pass.spec().rollout.max_unavailable.of(keepers))
-        .max(1);
-    (withdrawn && keepers > 0 && healthy < floor).then(|| {
-        format!("only {healthy} of {keepers} new targets were healthy after the old were withdrawn")
-    })
-}
-
 fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
     // Once everything new is in service, what is left is to clear up the old: that is tried for
     // as long as it takes, since giving up the new version would mend nothing.
@@ -478,24 +402,26 @@ fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus)
     let rollout = &pass.spec().rollout;
     if pass.now > deadline(pass, status)? {
         return Some(format!(
-            "it was not finished within rollout.deadline ({})",
-            rollout.deadline
+            "rollout.deadline ({}) exceeded{}",
+            rollout.deadline,
+            cause(pass, world, status)
         ));
     }
     // A drain has a bound of its own, and a retained target waits because it was told to.
     let waiting = living(status, Role::Leave)
         .any(|t| !t.drain.is_empty() && !doomed(t) && !super::drain::overdue(t, pass.now));
-    let unproven = living(status, Role::Leave).find(|t| super::drain::overdue(t, pass.now));
-    let because = unproven.map_or_else(String::new, |target| {
-        format!(
-            ": target {}:{} is not proven to be drained",
-            target.id, target.port
-        )
-    });
     (!waiting && pass.now > course.progress_at + rollout.step_deadline).then(|| {
         format!(
-            "no step was completed within rollout.stepDeadline ({}){because}",
-            rollout.step_deadline
+            "rollout.stepDeadline ({}) exceeded: no step was completed{}",
+            rollout.step_deadline,
+            cause(pass, world, status)
         )
     })
+}
+
+/// What kept a release from going on, as far as that is known: it is to survive into the history.
+pub(super) fn cause(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> String {
+    preflight::refused_effect(pass)
+        .or_else(|| preflight::stuck(pass, world, status))
+        .map_or_else(String::new, |problem| format!(": {}", problem.message))
 }

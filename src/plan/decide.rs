@@ -2,7 +2,8 @@
 
 use super::{
     Decision, Needs, Observation, Release, Step, conditions, converge, course, drain, explain,
-    invariants,
+    failures, host, invariants,
+    limits::OLD_AT_REST,
     pass::Pass,
     planned::of_the_fleet,
     preflight::{self, Preflight},
@@ -55,7 +56,7 @@ pub fn decide_unchecked(
         Err(failure) => {
             course::lose_sight(&pass, &mut status);
             let (step, look_at) = if may_let_go_unseen(&pass, &status) {
-                at_rest(&pass, &mut status, Preflight::Ready)
+                at_rest(&pass, None, &mut status, Preflight::Ready)
             } else {
                 (None, explain::unreadable(&pass, &mut status, failure))
             };
@@ -69,12 +70,12 @@ pub fn decide_unchecked(
 
     course::regain_sight(&pass, &mut status);
     record::record(&pass, &world, &mut status);
-    requests::answer(&pass, &mut status);
+    requests::answer(&pass, &world, &mut status);
     let preflight = course::choose(&pass, &world, &mut status);
     let (step, look_at) = if status.course.is_some() {
         on_its_way(&pass, &world, &mut status)
     } else {
-        at_rest(&pass, &mut status, preflight)
+        at_rest(&pass, Some(&world), &mut status, preflight)
     };
     conditions::write(&pass, &world, &mut status);
     Decision {
@@ -101,7 +102,7 @@ fn on_its_way(
     let problem = impossible
         .or_else(|| preflight::refused_effect(pass))
         .or_else(|| preflight::on_the_way(pass, world, status))
-        .or_else(|| course::trouble_on_the_way_back(pass, status));
+        .or_else(|| failures::on_the_way_back(pass, world, status));
     let waits = waits::waits(pass, world, status);
     let awaited = promotion::awaited(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);
@@ -118,12 +119,18 @@ fn may_let_go_unseen(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
 
 fn at_rest(
     pass: &Pass<'_>,
+    world: Option<&World<'_>>,
     status: &mut BlueGreenReleaseStatus,
     preflight: Preflight,
 ) -> (Option<Step>, Time) {
-    let look_at = explain::at_rest(pass, status, preflight);
-    let let_go = pass.release.deleting && pass.release.finalizer;
-    (let_go.then_some(Step::RemoveFinalizer), look_at)
+    let look_at = explain::at_rest(pass, world, status, preflight);
+    if pass.release.deleting {
+        let let_go = pass.release.finalizer.then_some(Step::RemoveFinalizer);
+        return (let_go, look_at);
+    }
+    let repair = world.and_then(|world| converge::repair(pass, world, status));
+    let look_at = if repair.is_some() { pass.now } else { look_at };
+    (repair, look_at)
 }
 
 /// What the next pass has to read, besides the fleet and the target groups.
@@ -157,9 +164,21 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
         .filter(|target| spec.drain.in_flight.is_some() && probed(target))
         .map(id_of)
         .collect();
+    let resting = status.course.is_none();
+    let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
+    let failed = status.failed_generation.is_some()
+        && status.failed_generation == status.observed_generation;
+    let begins = resting && live != Some(&spec.version) && !failed;
+    let hosts = spec.fleet.hosts.is_some();
     Needs {
         commands,
         probes,
-        ..Needs::default()
+        agents: begins && hosts,
+        documents: if begins {
+            host::documents(spec)
+        } else {
+            Vec::new()
+        },
+        may_be_old: (resting && !begins).then_some(OLD_AT_REST),
     }
 }

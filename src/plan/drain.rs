@@ -55,6 +55,8 @@ fn see_groups(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
                 target.drain.push(GroupDrain {
                     group: group.name.clone(),
                     requested_at: None,
+                    // It served, as far as is known.
+                    was_healthy: target.steps.healthy.is_some() && target.unhealthy_since.is_none(),
                     delay: group.delay,
                     settle: settle(pass.spec(), group.load_balancer),
                     draining_seen_at: None,
@@ -69,7 +71,12 @@ fn see_groups(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
             Some(Health::Draining) => {
                 drain.draining_seen_at.get_or_insert(pass.now);
                 drain.gone_seen_at = None;
+                // A proof that the group had let go of it was wrong.
+                let quiet = |drained: &Drained| drained.proof == DrainProof::InFlightZero;
+                target.steps.drained = target.steps.drained.take().filter(quiet);
             }
+            // Such a reading is wrong, whatever made it so.
+            None if too_early(pass, drain, group.delay) => {}
             None => {
                 drain.gone_seen_at.get_or_insert(pass.now);
             }
@@ -85,6 +92,16 @@ fn see_groups(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
             }
         }
     }
+}
+
+/// Whether AWS cannot have let go of a target yet: it lists one that it was seen to drain for as
+/// long as the deregistration delay is, whether or not anything is in flight.
+fn too_early(pass: &Pass<'_>, drain: &GroupDrain, delay_now: Duration) -> bool {
+    let delay = drain.delay.min(delay_now);
+    let asked = drain
+        .requested_at
+        .filter(|_| drain.draining_seen_at.is_some());
+    asked.is_some_and(|at| pass.observation.began_at < at + delay)
 }
 
 /// Whether no group sends to the target any more.
@@ -167,16 +184,16 @@ pub(super) fn settled_at(target: &TargetStatus) -> Option<Time> {
 pub(super) fn expected_at(target: &TargetStatus, drain: &GroupDrain) -> Option<Time> {
     match (drain.draining_seen_at, drain.gone_seen_at) {
         (Some(draining), None) => Some(draining + drain.delay.max(late_ones(drain))),
-        // The group itself says that the delay is over.
-        (Some(draining), Some(_)) => Some(draining + late_ones(drain)),
-        (None, Some(gone)) if drain.delay == Duration::ZERO => Some(gone + drain.settle),
+        // The group itself says that the delay is over, and once more an operation timeout later.
+        (Some(draining), Some(gone)) => Some((draining + late_ones(drain)).max(gone + FENCE)),
+        (None, Some(gone)) if drain.delay == Duration::ZERO => Some(gone + drain.settle.max(FENCE)),
         // It was never to be registered there, so no connection was ever made to it through this
         // group. One that was asked for counts as registered even if no reading showed it: the
         // readings may have been older.
         (None, Some(gone)) if never_in(target, &drain.group) => Some(gone + FENCE),
         // It was listed, and then gone, and nobody saw the time in between: as if it had been
         // deregistered at the moment when it was found gone.
-        (None, Some(gone)) => Some(gone + drain.delay + drain.settle),
+        (None, Some(gone)) => Some(gone + (drain.delay + drain.settle).max(FENCE)),
         (None, None) => None,
     }
 }
@@ -202,9 +219,13 @@ fn proof(
     if probe.is_some_and(Probed::contradicts) {
         return None;
     }
-    let full_delay = target.drain.iter().all(|drain| {
-        drain.gone_seen_at.is_some() && expected_at(target, drain).is_some_and(|at| pass.now >= at)
+    let over = target.drain.iter().all(|drain| {
+        let read_again = drain
+            .gone_seen_at
+            .is_some_and(|at| pass.observation.began_at >= at + FENCE);
+        read_again && expected_at(target, drain).is_some_and(|at| pass.now >= at)
     });
+    let full_delay = over && delay_proves(pass, world, target, probe);
     let quiet = pass.spec().drain.early_finish && quiet_long_enough(pass, target, probe);
     let never_registered = target
         .drain
@@ -234,6 +255,24 @@ fn proof(
         in_flight: probe.map(|probed| probed.reading.in_flight),
         served: probe.map(|probed| probed.reading.served),
     })
+}
+
+/// Whether the end of the delay says that nothing is in flight. A Network Load Balancer that does not
+/// end connections with the delay says nothing: then the application's probe has to. And where there
+/// is a probe, its silence holds the proof back until the drain's bound.
+fn delay_proves(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    target: &TargetStatus,
+    probe: Option<Probed>,
+) -> bool {
+    if probe.is_some() {
+        return true;
+    }
+    let cut = world.groups.iter().all(|group| group.ends_connections());
+    let asked = pass.spec().drain.in_flight.is_some();
+    let held = asked && bound(target).is_none_or(|bound| pass.now <= bound);
+    cut && !held
 }
 
 fn longest(durations: impl Iterator<Item = Duration>) -> Duration {

@@ -3,16 +3,21 @@
 //! All of it is a function of state, so that a status that says the same is the same.
 
 use super::{
-    Failure, FailureKind, Release,
-    limits::{LOOK_IDLE, LOOK_LONGEST, LOOK_STALLED, LOOK_UNKNOWN},
+    Failure, FailureKind,
+    limits::{
+        LOOK_IDLE, LOOK_LONGEST, LOOK_PROGRESS, LOOK_STALLED, LOOK_UNHEALTHY, LOOK_UNKNOWN,
+        UNHEALTHY_STALLS,
+    },
     pass::Pass,
     planned::arrived,
     preflight::{self, Preflight, Problem},
-    roles::{Role, living},
+    roles::{Role, living, serving},
     waits::{Wait, What},
+    world::World,
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Direction, Duration, Next, Outcome, Phase, Reason, Time, set_condition,
+    BlueGreenReleaseStatus, Direction, Duration, Next, Outcome, Phase, Reason, TargetStatus, Time,
+    set_condition,
 };
 
 /// What a pass comes to, in words and in time.
@@ -31,6 +36,12 @@ pub(super) fn unreadable(
     status: &mut BlueGreenReleaseStatus,
     failure: &Failure,
 ) -> Time {
+    // What a release at rest says is as old as a minute in any case: it holds for as long again.
+    let since = status.unreadable_since.unwrap_or(pass.now);
+    let rests = status.course.is_none() && status.phase == Phase::Released;
+    if rests && pass.now < since + LOOK_IDLE {
+        return pass.now + LOOK_UNHEALTHY;
+    }
     let Problem { reason, message } = preflight::unreadable(failure);
     let pause = match failure.kind {
         FailureKind::Denied | FailureKind::NotFound | FailureKind::Rejected => LOOK_STALLED,
@@ -54,6 +65,7 @@ pub(super) fn unreadable(
 /// Writes the account of a release that is not on its way.
 pub(super) fn at_rest(
     pass: &Pass<'_>,
+    world: Option<&World<'_>>,
     status: &mut BlueGreenReleaseStatus,
     preflight: Preflight,
 ) -> Time {
@@ -66,6 +78,13 @@ pub(super) fn at_rest(
         next: None,
         look_at: pass.now + pause,
     };
+    let at = |phase, reason, message, look_at| Account {
+        phase,
+        reason,
+        message,
+        next: None,
+        look_at,
+    };
     let account = if pass.release.deleting {
         plain(
             Phase::Deleting,
@@ -74,13 +93,7 @@ pub(super) fn at_rest(
             LOOK_UNKNOWN,
         )
     } else if live.as_ref() == Some(&spec.version) {
-        let message = format!("version {} is live", spec.version);
-        plain(
-            Phase::Released,
-            Reason::Released,
-            message,
-            idle(pass.release),
-        )
+        released(pass, world, status)
     } else if status.failed_generation == Some(pass.release.generation) {
         let last = status.history.first();
         let because = last
@@ -98,12 +111,7 @@ pub(super) fn at_rest(
             live.as_deref().unwrap_or("unknown"),
             status.revision,
         );
-        plain(
-            Phase::RolledBack,
-            Reason::RolledBack,
-            message,
-            idle(pass.release),
-        )
+        at(Phase::RolledBack, Reason::RolledBack, message, idle(pass))
     } else {
         match preflight {
             Preflight::Problem(Problem { reason, message }) => {
@@ -112,11 +120,11 @@ pub(super) fn at_rest(
             Preflight::NotYet(message) => {
                 plain(Phase::Preflight, Reason::Releasing, message, LOOK_STALLED)
             }
-            Preflight::Ready if spec.paused => plain(
+            Preflight::Ready if spec.paused => at(
                 Phase::Paused,
                 Reason::Paused,
                 format!("version {} waits: spec.paused is true", spec.version),
-                idle(pass.release),
+                idle(pass),
             ),
             Preflight::Ready => plain(
                 Phase::Preflight,
@@ -129,12 +137,72 @@ pub(super) fn at_rest(
     write(pass, status, account)
 }
 
-/// Releases that rest look at different times, so that a thousand of them do not ask at once.
-fn idle(release: &Release) -> Duration {
-    let spread = release.uid.bytes().fold(0_u64, |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    LOOK_IDLE + Duration::from_millis(spread % LOOK_IDLE.as_millis())
+/// The account of a release whose version is live: it is ready while every target serves.
+fn released(
+    pass: &Pass<'_>,
+    world: Option<&World<'_>>,
+    status: &BlueGreenReleaseStatus,
+) -> Account {
+    let version = &pass.spec().version;
+    let living = || {
+        let targets = status.targets.iter();
+        targets.filter(|target| target.steps.terminated.is_none())
+    };
+    let ill: Vec<&TargetStatus> = match world {
+        Some(world) => living().filter(|target| !world.healthy(target)).collect(),
+        None => Vec::new(),
+    };
+    let all = living().count();
+    let first = ill.first();
+    let Some(first) = first.filter(|_| world.is_some()) else {
+        return Account {
+            phase: Phase::Released,
+            reason: Reason::Released,
+            message: format!("version {version} is live"),
+            next: None,
+            look_at: idle(pass),
+        };
+    };
+    let reason = world.and_then(|world| world.reason(first));
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let since = ill.iter().filter_map(|target| target.unhealthy_since).min();
+    let since = since.unwrap_or(pass.now);
+    let lasts = pass.now >= since + UNHEALTHY_STALLS;
+    Account {
+        phase: if lasts {
+            Phase::Stalled
+        } else {
+            Phase::Released
+        },
+        reason: if lasts {
+            Reason::TargetsLost
+        } else {
+            Reason::TargetUnhealthy
+        },
+        message: format!(
+            "{} of {all} targets of version {version} are healthy; {}:{} is not{reason}; repair it, or release another version",
+            all - ill.len(),
+            first.id,
+            first.port
+        ),
+        next: None,
+        look_at: pass.now + LOOK_UNHEALTHY,
+    }
+}
+
+/// When a release that rests looks again: once a minute, at the same time as the others on its
+/// target groups, and at another time than those on other groups.
+fn idle(pass: &Pass<'_>) -> Time {
+    let groups = pass.spec().traffic.registration.target_groups.iter();
+    let spread = groups
+        .flat_map(|group| group.name().bytes())
+        .fold(0_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+    let period = LOOK_IDLE.as_millis();
+    let now = u64::try_from(pass.now.as_millis()).unwrap_or(0);
+    let into = now.wrapping_add(spread) % period;
+    pass.now + Duration::from_millis(period - into)
 }
 
 /// Writes the account of a release on its way.
@@ -286,9 +354,19 @@ fn look_at(
     if acted {
         return pass.now;
     }
+    // What is withdrawn and lives is watched: it must be put back as soon as it is missed.
+    let withdrawn = status
+        .targets
+        .iter()
+        .any(|target| !target.drain.is_empty() && serving(target));
+    let watch = if withdrawn {
+        pass.now + pass.observation.pace.every
+    } else {
+        pass.now + LOOK_PROGRESS
+    };
     let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
     if held || awaited || super::course::paused(pass, status) {
-        return pass.now + LOOK_STALLED;
+        return (pass.now + LOOK_STALLED).min(watch);
     }
     let step_deadline = status.course.as_ref().map(|course| {
         course.progress_at + pass.spec().rollout.step_deadline + Duration::from_millis(1)
@@ -300,6 +378,7 @@ fn look_at(
         .chain(step_deadline.filter(|at| *at > pass.now))
         // It is on its way, and nothing says what it waits for: it depends on what AWS shows.
         .chain(waits.is_empty().then(|| pass.now + LOOK_LONGEST))
+        .chain([watch])
         .min()
         .unwrap_or(pass.now + LOOK_UNKNOWN);
     look.max(pass.now + Duration::from_millis(1))

@@ -12,12 +12,16 @@
 //! (`requests.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
+mod adopt;
 mod conditions;
 mod converge;
 mod course;
 mod decide;
 mod drain;
+mod drift;
 mod explain;
+mod failures;
+mod host;
 pub mod invariants;
 pub mod limits;
 pub mod observation;
@@ -30,6 +34,7 @@ pub mod release;
 mod requests;
 mod revisions;
 mod roles;
+mod serve;
 pub mod step;
 mod timings;
 mod waits;

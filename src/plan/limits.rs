@@ -11,6 +11,9 @@ pub const FENCE: Duration = Duration::from_secs(5);
 /// How long after it was sent a command may not be listed yet.
 pub const LISTED_LATEST: Duration = Duration::from_secs(30);
 
+/// For so long after a target has ended a reading may still show it as registered.
+pub const ENDED_SHOWN_LATEST: Duration = Duration::from_secs(60);
+
 /// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(60);
@@ -58,8 +61,21 @@ pub const LOOK_UNKNOWN: Duration = Duration::from_secs(2);
 /// must not put a deadline off for ever.
 pub const BLIND: Duration = Duration::from_secs(30);
 
-/// How often a release with nothing to do looks whether that is still so.
-pub const LOOK_IDLE: Duration = Duration::from_secs(5 * 60);
+/// How often a release at rest looks whether it still serves: its conditions are never older.
+pub const LOOK_IDLE: Duration = Duration::from_secs(60);
+
+/// How often a release at rest looks at a target that is not healthy.
+pub const LOOK_UNHEALTHY: Duration = Duration::from_secs(15);
+
+/// A target that serves a release at rest and is not healthy for longer needs a person.
+pub const UNHEALTHY_STALLS: Duration = Duration::from_secs(60);
+
+/// How old the descriptions of target groups and of the fleet may be for a release at rest: they
+/// change seldom, and only the health of the targets says whether it serves.
+pub const OLD_AT_REST: Duration = Duration::from_secs(10 * 60);
+
+/// How often a release in progress looks at the least: its conditions are never older.
+pub const LOOK_PROGRESS: Duration = Duration::from_secs(15);
 
 /// How long after a command that was not delivered the next is sent: an agent that was restarted
 /// is back within seconds.

@@ -293,6 +293,9 @@ pub enum Invocation {
 /// had been there, or another command was at work on the same unit for too long.
 const REFUSED: [i32; 2] = [30, 31];
 
+/// The exit code with which a document says that there is no such unit on the host.
+pub(super) const EXIT_NO_UNIT: i32 = 12;
+
 impl Invocation {
     /// Whether the host refused it for the sake of order, and did nothing.
     #[must_use]
@@ -305,7 +308,7 @@ impl Invocation {
     pub fn did_nothing(&self) -> bool {
         match self {
             Self::NotDelivered { .. } => true,
-            Self::Failed { .. } => self.was_refused(),
+            Self::Failed { code, .. } => *code == EXIT_NO_UNIT || self.was_refused(),
             Self::Running | Self::Succeeded { .. } => false,
         }
     }

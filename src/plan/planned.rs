@@ -58,7 +58,15 @@ fn forward(
             let port = match (&spec.fleet.hosts, &spec.fleet.existing) {
                 (Some(hosts), _) => green_port(&hosts.ports, &instance.id, status),
                 (None, Some(existing)) => {
-                    let ours = version.is_some() && instance.version.as_ref() == version;
+                    // A tag that somebody changes does not change the process that a record is of.
+                    let replaced = |target: &TargetStatus| {
+                        target.id == instance.id
+                            && target.color == Color::Blue
+                            && target.steps.terminated.is_none()
+                    };
+                    let ours = version.is_some()
+                        && instance.version.as_ref() == version
+                        && !status.targets.iter().any(replaced);
                     ours.then_some(existing.port)
                 }
                 (None, None) => None,
@@ -129,9 +137,13 @@ pub(super) fn of_the_fleet(spec: &BlueGreenReleaseSpec, target: &TargetStatus) -
     }
 }
 
-/// Whether a target that is kept has passed its health gate and was not given up since.
+/// Whether a target that is kept has passed its health gate, and has neither been given up nor lost
+/// its health since.
 pub(super) fn arrived(target: &TargetStatus) -> bool {
-    target.steps.healthy.is_some() && target.drain.is_empty() && super::roles::serving(target)
+    target.steps.healthy.is_some()
+        && target.unhealthy_since.is_none()
+        && target.drain.is_empty()
+        && super::roles::serving(target)
 }
 
 /// Whether a target that leaves is at its end.

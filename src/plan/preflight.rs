@@ -1,14 +1,14 @@
 //! What only AWS can tell, found before anything is changed.
 
 use super::{
-    CommandState, Failure, FailureKind, InstanceState, Invocation, LoadBalancerKind, Reading,
-    converge, course, drain,
+    CommandState, Failure, FailureKind, Health, Instance, InstanceState, Invocation,
+    LoadBalancerKind, Reading, TargetId, converge, course, drain, failures, host,
     limits::TARGETS_MOST,
     pass::Pass,
     planned::{arrived, keeper, planned},
     record::EXIT_KILLED,
     revisions,
-    roles::{Manner, Role, living},
+    roles::{Manner, Role, doomed, living},
     world::{World, id_of},
 };
 use bluegreen_api::{
@@ -77,11 +77,49 @@ pub(super) fn check(
     if let Some(problem) = groups(world) {
         return Preflight::Problem(problem);
     }
+    if let Some(problem) = settings(pass, world) {
+        return Preflight::Problem(problem);
+    }
     match (&spec.fleet.hosts, &spec.fleet.existing) {
-        (Some(hosts), _) => check_hosts(world, hosts, Manner::of(&spec.fleet)),
+        (Some(hosts), _) => match check_hosts(world, hosts, Manner::of(&spec.fleet)) {
+            Preflight::Ready => host::check(pass, world, hosts),
+            other => other,
+        },
         (None, Some(existing)) => check_existing(pass, world, status, existing),
         (None, None) => Preflight::NotYet("waiting: the spec names no fleet".to_owned()),
     }
+}
+
+/// A setting of a target group with which a healthy target, or the end of a drain, would not mean
+/// what the release takes it for.
+fn settings(pass: &Pass<'_>, world: &World<'_>) -> Option<Problem> {
+    let spec = pass.spec();
+    let manner = Manner::of(&spec.fleet);
+    world.groups.iter().find_map(|group| {
+        let name = &group.name;
+        let proceed = spec.drain.on_timeout == DrainTimeoutPolicy::Proceed;
+        let message = match group.settings.health_check_port {
+            Some(port) if manner == Manner::SideBySide => format!(
+                "target group {name} checks port {port} on every host, so the old process would answer for the new one; set its HealthCheckPort to traffic-port"
+            ),
+            Some(_) | None if group.settings.slow_start >= spec.health.timeout => format!(
+                "target group {name} starts targets slowly for {}, and health.timeout is {}; give health.timeout more time",
+                group.settings.slow_start, spec.health.timeout
+            ),
+            Some(_) | None
+                if !group.ends_connections() && spec.drain.in_flight.is_none() && !proceed =>
+            {
+                format!(
+                    "target group {name} belongs to a Network Load Balancer and keeps connections after the deregistration delay, so no drain could be proven; set deregistration_delay.connection_termination.enabled, give drain.inFlight, or set drain.onTimeout to Proceed"
+                )
+            }
+            Some(_) | None => return None,
+        };
+        Some(Problem {
+            reason: Reason::TargetGroupUnsuitable,
+            message,
+        })
+    })
 }
 
 fn problem(reason: Reason, message: String) -> Preflight {
@@ -137,6 +175,11 @@ fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
     if let Some(problem) = revisions::unsuitable(hosts, manner) {
         return Preflight::Problem(problem);
     }
+    if manner == Manner::InPlace
+        && let Some(not_yet) = nothing_to_rely_on(world, hosts)
+    {
+        return not_yet;
+    }
     if manner == Manner::InPlace && alive.len() == 1 {
         return problem(
             Reason::WouldLeaveNoTarget,
@@ -144,6 +187,51 @@ fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
         );
     }
     Preflight::Ready
+}
+
+/// Why recreating in place cannot begin: no registered host is healthy, or a zone would be without
+/// a target.
+fn nothing_to_rely_on(world: &World<'_>, hosts: &Hosts) -> Option<Preflight> {
+    let of_fleet = |target: &TargetId| {
+        world.instance(&target.id).is_some() && hosts.ports.contains(&target.port)
+    };
+    for group in &world.groups {
+        let registered = || {
+            let listed = group.targets.iter();
+            listed.filter(|(target, _)| of_fleet(target) && group.registered(target))
+        };
+        let Some((first, _)) = registered().next() else {
+            continue;
+        };
+        if registered().any(|(_, health)| *health == Health::Healthy) {
+            continue;
+        }
+        let (name, hosts) = (&group.name, registered().count());
+        if registered().any(|(_, health)| *health == Health::Initial) {
+            return Some(Preflight::NotYet(format!(
+                "waiting for the first health checks of {hosts} targets in target group {name}"
+            )));
+        }
+        let reason = group.reasons.get(first);
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({first}: {reason})"));
+        return Some(problem(
+            Reason::NothingHealthy,
+            format!(
+                "none of {hosts} targets in target group {name} is healthy{reason}, and recreating in place would take one out; repair the health check or the application, or deregister the targets"
+            ),
+        ));
+    }
+    let alone = world.running().find(|instance| {
+        let zone = |other: &&Instance| other.zone == instance.zone;
+        world.zonal() && world.running().filter(zone).count() == 1
+    })?;
+    Some(problem(
+        Reason::WouldLeaveNoTarget,
+        format!(
+            "instance {} is the only host in zone {}, and cross-zone load balancing is off, so recreating it in place would leave the zone without a target; turn cross-zone load balancing on, tag a second host in the zone, or give fleet.hosts.ports two ports",
+            alone.id, alone.zone
+        ),
+    ))
 }
 
 fn check_existing(
@@ -166,14 +254,7 @@ fn check_existing(
         .running()
         .filter(|instance| instance.version.as_ref() == Some(version))
         .count();
-    let live = status
-        .targets
-        .iter()
-        .filter(|target| target.color == Color::Blue && target.steps.terminated.is_none())
-        .filter(|target| target.version.as_ref() != Some(version))
-        .count();
-    let wanted = existing.replicas.map_or(live, |replicas| replicas as usize);
-    let wanted = wanted.max(1);
+    let wanted = replicas(existing, version, status);
     if ready < wanted {
         return Preflight::NotYet(format!(
             "waiting for instances: {ready} of {wanted} run with tag {}={version}",
@@ -181,6 +262,22 @@ fn check_existing(
         ));
     }
     Preflight::Ready
+}
+
+/// How many instances of the new version there must be: as many as the spec says, or as are live.
+pub(super) fn replicas(
+    existing: &Existing,
+    version: &String,
+    status: &BlueGreenReleaseStatus,
+) -> usize {
+    let live = status
+        .targets
+        .iter()
+        .filter(|target| target.color == Color::Blue && target.steps.terminated.is_none())
+        .filter(|target| target.version.as_ref() != Some(version))
+        .count();
+    let wanted = existing.replicas.map_or(live, |replicas| replicas as usize);
+    wanted.max(1)
 }
 
 /// An effect that failed for good until a person acts.
@@ -200,6 +297,15 @@ pub(super) fn refused_effect(pass: &Pass<'_>) -> Option<Problem> {
     })
 }
 
+/// The same without the time at which the release turns back: for what is said when it does.
+pub(super) fn stuck(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Problem> {
+    trouble(pass, world, status, "")
+}
+
 /// An instance that stopped, a process that does not stop, a drain that does not end: what stalls
 /// a release on its way.
 pub(super) fn on_the_way(
@@ -210,6 +316,21 @@ pub(super) fn on_the_way(
     let turns_back = course::turns_back_at(pass, world, status)
         .map(|at| format!("; without that, the release turns back at {at} at the latest"))
         .unwrap_or_default();
+    trouble(pass, world, status, &turns_back)
+}
+
+fn trouble(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+    turns_back: &str,
+) -> Option<Problem> {
+    if let Some(message) = too_few(pass, world, status) {
+        return Some(Problem {
+            reason: Reason::WouldLeaveNoTarget,
+            message: format!("{message}{turns_back}"),
+        });
+    }
     if let Some(stopped) = not_running(world, status) {
         return Some(Problem {
             reason: Reason::InstanceNotRunning,
@@ -246,6 +367,12 @@ pub(super) fn on_the_way(
             }
             DrainTimeoutPolicy::Hold | DrainTimeoutPolicy::Proceed => {}
         }
+        if let Some(message) = failures::unstoppable(pass, target) {
+            return Some(Problem {
+                reason: Reason::StopFailed,
+                message: format!("{message}; the controller retries{turns_back}"),
+            });
+        }
         let Some(process) = target.process.as_ref().filter(|p| p.step == StepKind::Stop) else {
             continue;
         };
@@ -255,11 +382,13 @@ pub(super) fn on_the_way(
             continue;
         };
         match sent.get(&target.id) {
-            Some(Invocation::Failed { code, output, .. }) if *code != EXIT_KILLED => {
+            Some(Invocation::Failed { code, output, .. })
+                if *code != EXIT_KILLED && doomed(target) =>
+            {
                 return Some(Problem {
                     reason: Reason::StopFailed,
                     message: format!(
-                        "the stop command on {} for port {} ended with exit code {code}: {output}; mend the host, it is tried again",
+                        "the stop command on {} for port {} ended with exit code {code}: {output}; repair the host: the controller retries",
                         target.id, target.port
                     ),
                 });
@@ -274,6 +403,29 @@ pub(super) fn on_the_way(
         }
     }
     None
+}
+
+/// Why what is there does not suffice to go on: one host is left to recreate in place, or instances
+/// of the new version have gone.
+fn too_few(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
+    let planned = planned(pass.spec(), world, status);
+    let here = |id| keeper(status, id).is_some_and(arrived);
+    let leaving = living(status, Role::Leave).next().is_some();
+    if Manner::of(&pass.spec().fleet) == Manner::InPlace
+        && planned.len() == 1
+        && leaving
+        && !planned.iter().all(here)
+    {
+        return Some("one host is left, and recreating it in place would leave no target in service; start or tag a second host".to_owned());
+    }
+    let wanted = status.course.as_ref()?.replicas? as usize;
+    (planned.len() < wanted).then(|| {
+        format!(
+            "{} of {wanted} instances of version {} are there; create the missing ones",
+            planned.len(),
+            pass.spec().version
+        )
+    })
 }
 
 /// Why something that leaves cannot be stopped: its instance serves with another port.

@@ -1,10 +1,10 @@
 //! Whether the new version may take over: by itself, or when a person has said so.
 
 use super::{
-    converge,
     pass::Pass,
     planned::{gone, manner},
     roles::{Manner, Role, living},
+    serve,
     world::World,
 };
 use bluegreen_api::{BlueGreenReleaseStatus, Direction, PromotionMode};
@@ -33,7 +33,7 @@ pub(super) fn open(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
 /// and something old is there to be withdrawn.
 pub(super) fn awaited(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
     open(pass, status)
-        && converge::all_in_service(pass, world, status)
+        && serve::all_in_service(pass, world, status)
         && living(status, Role::Leave).any(|target| !gone(pass.spec(), target))
 }
 

@@ -1,8 +1,9 @@
 //! Folds what was seen into the record: adoption, registrations, health, processes, drains.
 
 use super::{
-    CommandState, Health, InstanceState, Invocation, Reading, StopReport, drain,
-    limits::{FENCE, LOOK_SHORTEST},
+    CommandState, Failure, FailureKind, InstanceState, Invocation, Reading, StopReport, adopt,
+    drain,
+    limits::{FENCE, LISTED_LATEST, LOOK_SHORTEST},
     pass::Pass,
     planned::of_the_fleet,
     roles::{Role, role},
@@ -10,8 +11,8 @@ use super::{
     world::{World, id_of},
 };
 use bluegreen_api::{
-    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Duration, HealthProgress, Healthy,
-    Registered, Registration, Revision, StepKind, Steps, StopHow, TargetStatus, Terminated,
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Duration, HealthProgress, Healthy, Process,
+    Registered, Registration, StepKind, StopHow, TargetStatus, Terminated,
 };
 
 /// Writes down what this pass saw.
@@ -22,7 +23,7 @@ pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenR
     if status.revision == 0 && status.blue.is_none() && status.green.is_none() {
         // A record belongs to a revision, and there is none.
         status.targets.clear();
-        adopt(pass, world, status);
+        adopt::first(pass, world, status);
     }
     let mut targets = std::mem::take(&mut status.targets);
     let mut progress = false;
@@ -37,79 +38,23 @@ pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenR
             Some(Role::Leave) => {
                 see_registrations(pass, world, target);
                 drain::record(pass, world, target);
+                if target.drain.is_empty() {
+                    see_health(pass, world, Some(Role::Leave), target);
+                }
             }
-            Some(Role::Keep) | None => {
+            role @ (Some(Role::Keep) | None) => {
                 see_registrations(pass, world, target);
-                see_health(pass, world, target);
+                see_health(pass, world, role, target);
             }
         }
         progress |= before != target.steps;
         timings::record(status, &before, target);
     }
     status.targets = targets;
+    adopt::strangers(pass, world, status);
     if progress && let Some(course) = &mut status.course {
         course.progress_at = pass.now;
     }
-}
-
-/// What is registered when the release is first seen is blue, revision 0.
-fn adopt(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
-    let spec = pass.spec();
-    let ports: &[u16] = match (&spec.fleet.hosts, &spec.fleet.existing) {
-        (Some(hosts), _) => &hosts.ports,
-        (None, Some(existing)) => std::slice::from_ref(&existing.port),
-        (None, None) => &[],
-    };
-    for instance in world.fleet {
-        for port in ports {
-            let id = super::TargetId {
-                id: instance.id.clone(),
-                port: *port,
-            };
-            if !world.groups.iter().any(|group| group.registered(&id)) {
-                continue;
-            }
-            let live = world
-                .groups
-                .iter()
-                .all(|g| g.listed(&id) == Some(Health::Healthy));
-            status.targets.push(TargetStatus {
-                revision: 0,
-                id: id.id,
-                port: id.port,
-                zone: Some(instance.zone.clone()),
-                color: Color::Blue,
-                version: live_version(spec, instance.version.as_ref()),
-                process: None,
-                registrations: Vec::new(),
-                health: None,
-                drain: Vec::new(),
-                quiet: None,
-                steps: Steps {
-                    healthy: live.then_some(Healthy {
-                        at: pass.now,
-                        consecutive: 0,
-                    }),
-                    ..Steps::default()
-                },
-            });
-        }
-    }
-    if status.targets.is_empty() {
-        return;
-    }
-    let first = status.targets[0].version.clone();
-    let same = status.targets.iter().all(|target| target.version == first);
-    status.blue = Some(Revision {
-        revision: 0,
-        version: first.filter(|_| same),
-        started_at: pass.now,
-    });
-}
-
-fn live_version(spec: &BlueGreenReleaseSpec, tag: Option<&String>) -> Option<String> {
-    let said = spec.adopt.as_ref().map(|adopt| adopt.version.clone());
-    tag.cloned().or(said)
 }
 
 fn see_registrations(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
@@ -140,13 +85,23 @@ fn see_registrations(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStat
     }
 }
 
-/// Counts healthy observations until the gate is passed.
-fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
-    if target.steps.healthy.is_some() {
+/// Counts healthy observations until the gate is passed, and notes when a target that had passed it
+/// is not healthy any more.
+fn see_health(pass: &Pass<'_>, world: &World<'_>, role: Option<Role>, target: &mut TargetStatus) {
+    let passed = target.steps.healthy.is_some();
+    let healthy = world.healthy(target);
+    if passed && !healthy && !too_soon(pass, target) {
+        target.unhealthy_since.get_or_insert(pass.now);
+    }
+    if passed && healthy && role.is_none() {
+        // Nothing rests on it.
+        target.unhealthy_since = None;
+    }
+    if passed && target.unhealthy_since.is_none() {
         return;
     }
     let countable = target.steps.registered.is_some() && !too_soon(pass, target);
-    if !countable || !world.healthy(target) {
+    if !countable || !healthy {
         target.health = None;
         return;
     }
@@ -160,13 +115,23 @@ fn see_health(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
         progress.last = pass.now;
         progress.consecutive = progress.consecutive.saturating_add(1).min(gate.consecutive);
     }
-    if progress.consecutive >= gate.consecutive && pass.now >= progress.since + gate.stable_for {
-        target.steps.healthy = Some(Healthy {
+    let stable = progress.since + stable_for(pass, world);
+    if progress.consecutive >= gate.consecutive && pass.now >= stable {
+        let passed_now = Healthy {
             at: pass.now,
             consecutive: progress.consecutive,
-        });
+        };
+        target.steps.healthy.get_or_insert(passed_now);
+        target.unhealthy_since = None;
         target.health = None;
     }
+}
+
+/// How long a target must be healthy without a break: while a group starts it slowly, it does not
+/// carry its share yet.
+pub(super) fn stable_for(pass: &Pass<'_>, world: &World<'_>) -> Duration {
+    let slow = world.groups.iter().map(|group| group.settings.slow_start);
+    slow.fold(pass.spec().health.stable_for, Duration::max)
 }
 
 /// Whether a reading may still show a target that was put back as it was before.
@@ -190,6 +155,9 @@ fn see_process(pass: &Pass<'_>, target: &mut TargetStatus) {
     let Some(process) = &mut target.process else {
         return;
     };
+    if let Some(known) = did_nothing(pass, &target.id, process) {
+        process.undone = known;
+    }
     let Some(Reading::Known(CommandState::Sent(invocations))) =
         pass.observation.commands.get(&process.operation)
     else {
@@ -222,6 +190,32 @@ fn see_process(pass: &Pass<'_>, target: &mut TargetStatus) {
             | Invocation::Succeeded { .. },
         ) => {}
     }
+}
+
+/// Whether the last command to a host is known to have done nothing, and never will: it was refused,
+/// it did not reach the host, or Systems Manager has no such command long after it would list it.
+/// `None` where that is not known.
+fn did_nothing(pass: &Pass<'_>, instance: &str, process: &Process) -> Option<bool> {
+    match pass.observation.commands.get(&process.operation) {
+        Some(Reading::Known(CommandState::Sent(sent))) => {
+            sent.get(instance).map(Invocation::did_nothing)
+        }
+        Some(Reading::Known(CommandState::Absent)) => {
+            let listed = process.sent_at + FENCE + LISTED_LATEST;
+            Some(pass.now >= listed || refused(pass, &process.operation).is_some())
+        }
+        Some(Reading::Unknown(_)) | None => None,
+    }
+}
+
+/// Why AWS refused an effect, where it was the last one and it is certain that it was not made.
+pub(super) fn refused<'a>(pass: &Pass<'a>, operation: &str) -> Option<&'a Failure> {
+    let last = pass.observation.last_effect.as_ref()?;
+    let certain = match last.failure.kind {
+        FailureKind::Rejected | FailureKind::NotFound | FailureKind::Denied => true,
+        FailureKind::NotAsked | FailureKind::Throttled | FailureKind::Unavailable => false,
+    };
+    (certain && last.intent == operation).then_some(&last.failure)
 }
 
 /// The exit code with which a stop document says that it had to kill.

@@ -4,10 +4,12 @@
 //! release; the rest of the planner knows of no requests.
 
 use super::{
-    course::{can_go_back, trouble_on_the_way_back, try_again, turn_back},
+    course::{can_go_back, try_again, turn_back},
+    failures,
     pass::Pass,
     planned::manner,
     roles::Manner,
+    world::World,
 };
 use bluegreen_api::{
     BlueGreenReleaseStatus, Course, Direction, LastRequest, Outcome, PromotionMode,
@@ -18,7 +20,7 @@ use bluegreen_api::{
 type Refusal = String;
 
 /// Answers a request that was not answered yet.
-pub(super) fn answer(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
+pub(super) fn answer(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
     let Some(written) = pass.release.request.as_deref().map(str::trim) else {
         return;
     };
@@ -37,7 +39,7 @@ pub(super) fn answer(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
             "a request has at most {REQUEST_TEXT_MOST} bytes, as in `promote 7`"
         ))
     } else {
-        take(pass, status, text)
+        take(pass, world, status, text)
     };
     let (outcome, message) = match taken {
         Ok(message) => (RequestOutcome::Accepted, message),
@@ -53,6 +55,7 @@ pub(super) fn answer(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
 
 fn take(
     pass: &Pass<'_>,
+    world: &World<'_>,
     status: &mut BlueGreenReleaseStatus,
     text: &str,
 ) -> Result<String, Refusal> {
@@ -73,7 +76,7 @@ fn take(
     }
     match verb {
         Verb::Abort => abort(pass, status, text),
-        Verb::Retry => retry(pass, status),
+        Verb::Retry => retry(pass, world, status),
         Verb::Pause => pause(pass, status),
         Verb::Resume => resume(pass, status),
         Verb::Promote => promote(pass, status),
@@ -123,9 +126,13 @@ fn abort(
     ))
 }
 
-fn retry(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) -> Result<String, Refusal> {
+fn retry(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Result<String, Refusal> {
     let revision = status.revision;
-    let trouble = trouble_on_the_way_back(pass, status).is_some();
+    let trouble = failures::on_the_way_back(pass, world, status).is_some();
     let Some(course) = &mut status.course else {
         let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
         let failed = status.failed_generation == Some(pass.release.generation)

@@ -88,15 +88,25 @@ pub(super) fn living(
         .filter(|target| target.steps.terminated.is_none())
 }
 
-/// Whether the end of a target's process was intended: from then on there is no way back for it.
+/// Whether the end of a target's process was intended: from then on there is no way back for it,
+/// unless the command is known to have done nothing.
 pub(super) fn doomed(target: &TargetStatus) -> bool {
-    target
-        .process
-        .as_ref()
-        .is_some_and(|process| match process.step {
-            StepKind::Stop | StepKind::Terminate => true,
-            StepKind::Start | StepKind::Register | StepKind::Deregister => false,
-        })
+    let process = target.process.as_ref();
+    process.is_some_and(|process| ends(process.step) && !process.undone)
+}
+
+/// Whether a process was to be stopped, and the command is known to have done nothing.
+pub(super) fn spared(target: &TargetStatus) -> bool {
+    let process = target.process.as_ref();
+    process.is_some_and(|process| ends(process.step) && process.undone)
+}
+
+/// Whether an effect ends processes.
+fn ends(step: StepKind) -> bool {
+    match step {
+        StepKind::Stop | StepKind::Terminate => true,
+        StepKind::Start | StepKind::Register | StepKind::Deregister => false,
+    }
 }
 
 /// Whether a target's process can serve: nobody needs to start it, or it was seen to have started.
@@ -106,5 +116,5 @@ pub(super) fn serving(target: &TargetStatus) -> bool {
         && target
             .process
             .as_ref()
-            .is_none_or(|process| process.running_at.is_some())
+            .is_none_or(|process| process.running_at.is_some() || spared(target))
 }

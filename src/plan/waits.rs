@@ -6,12 +6,12 @@ use super::{
     drain,
     limits::{COMMAND_SHARE, FENCE, HEALTH_SHARE, LOOK_LONGEST, LOOK_SHORTEST, QUIET_READINGS},
     pass::Pass,
-    planned::{arrived, gone, manner},
-    record::spacing,
-    roles::{Manner, Role, doomed, living, serving},
+    planned::{arrived, gone},
+    record::{spacing, stable_for},
+    roles::{Role, doomed, living, serving},
     world::World,
 };
-use bluegreen_api::{BlueGreenReleaseStatus, Direction, Duration, TargetStatus, Time};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
 
 /// What is waited for, in the order in which people want to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ fn keeping(
     let look = match (&target.health, &target.steps.registered) {
         (Some(progress), _) => {
             let counted = progress.last + spacing(pass.spec());
-            let stable = progress.since + pass.spec().health.stable_for;
+            let stable = progress.since + stable_for(pass, world);
             if progress.consecutive >= pass.spec().health.consecutive {
                 stable
             } else {
@@ -151,7 +151,7 @@ fn leaving(
     let asked = target.drain.iter().filter_map(|d| d.requested_at).max();
     Some(Wait {
         what: What::Drain,
-        look: drain_look(pass, status, target),
+        look: drain_look(pass, target),
         until: drain::bound(target).unwrap_or(asked.unwrap_or(pass.now) + FENCE),
     })
 }
@@ -169,7 +169,7 @@ fn stopping(pass: &Pass<'_>, target: &TargetStatus) -> Wait {
 }
 
 /// When a drain can next be proven.
-fn drain_look(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, target: &TargetStatus) -> Time {
+fn drain_look(pass: &Pass<'_>, target: &TargetStatus) -> Time {
     let ends: Option<Vec<Time>> = target
         .drain
         .iter()
@@ -184,7 +184,6 @@ fn drain_look(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, target: &TargetS
     } else {
         look_again(end, pass.now)
     };
-    let full = halfway(pass, status, target, end).map_or(full, |at| at.min(full));
     match (&pass.spec().drain.in_flight, drain::settled_at(target)) {
         (Some(in_flight), Some(settled)) if pass.spec().drain.early_finish => {
             let pause = in_flight
@@ -200,20 +199,4 @@ fn drain_look(pass: &Pass<'_>, status: &BlueGreenReleaseStatus, target: &TargetS
         }
         (Some(_) | None, _) => full,
     }
-}
-
-/// While both sides live, one look in the middle of a long drain finds out whether the new side
-/// holds: the old one can still be put back. More looks would cost calls for every release.
-fn halfway(
-    pass: &Pass<'_>,
-    status: &BlueGreenReleaseStatus,
-    target: &TargetStatus,
-    end: Time,
-) -> Option<Time> {
-    let forward = status.course.as_ref()?.direction == Direction::Forward;
-    let began = target.steps.deregistered.as_ref()?.at;
-    let middle = began + end.since(began).divided_by(2);
-    let worth_it = end.since(began) >= Duration::from_secs(60);
-    (forward && worth_it && manner(pass.spec()) != Manner::InPlace && pass.now < middle)
-        .then_some(middle)
 }

@@ -1,6 +1,9 @@
 //! An observation in which everything that a decision rests on is known.
 
-use super::{Failure, Group, Health, Instance, InstanceState, Observation, Reading, TargetId};
+use super::{
+    Failure, Group, Health, Instance, InstanceState, LoadBalancerKind, Observation, Reading,
+    TargetId,
+};
 use bluegreen_api::TargetStatus;
 
 /// The fleet and all target groups, read in this pass.
@@ -39,6 +42,21 @@ impl<'a> World<'a> {
             .filter(|instance| instance.state == InstanceState::Running)
     }
 
+    /// What the load balancer says of a target that is not healthy, as in
+    /// `shop: Target.Timeout: Request timed out`.
+    pub(super) fn reason(&self, target: &TargetStatus) -> Option<String> {
+        let id = id_of(target);
+        self.groups.iter().find_map(|group| {
+            let health = group.listed(&id);
+            match (group.reasons.get(&id), health) {
+                (_, Some(Health::Healthy)) => None,
+                (Some(reason), _) => Some(format!("{}: {reason}", group.name)),
+                (None, None) => Some(format!("{}: it is not registered", group.name)),
+                (None, Some(_)) => None,
+            }
+        })
+    }
+
     /// Whether a target is in service everywhere: healthy in every group.
     pub(super) fn healthy(&self, target: &TargetStatus) -> bool {
         let id = id_of(target);
@@ -55,6 +73,16 @@ impl Group {
         match self.targets.get(target) {
             None | Some(Health::NotRegistered) => None,
             Some(health) => Some(*health),
+        }
+    }
+
+    /// Whether the load balancer ends what is left of a connection when the delay is over.
+    pub(super) fn ends_connections(&self) -> bool {
+        match self.load_balancer {
+            LoadBalancerKind::Application => true,
+            LoadBalancerKind::Network | LoadBalancerKind::Gateway => {
+                self.settings.connection_termination
+            }
         }
     }
 

@@ -89,6 +89,7 @@ pub(super) fn note_command(
         requested_at: first.unwrap_or(pass.now),
         sent_at: pass.now,
         running_at: None,
+        undone: false,
     });
 }
 

@@ -1,11 +1,6 @@
 //! Withdraws what leaves, as far as enough others are in service.
 
-use super::{
-    command::starting,
-    intend,
-    stop::{all_in_service, unlisted},
-    target_mut,
-};
+use super::{command::starting, intend, stop::unlisted, target_mut};
 use crate::{
     Group, Health, Step, TargetId, drain,
     limits::FENCE,
@@ -13,7 +8,8 @@ use crate::{
     planned::{arrived, keeper, manner, planned},
     promotion,
     record::too_soon,
-    roles::{Manner, Role, doomed, living, role},
+    roles::{Manner, Role, doomed, living},
+    serve::{self, Left},
     world::{World, id_of},
 };
 use bluegreen_api::{BlueGreenReleaseStatus, GroupDrain, StepKind, TargetStatus};
@@ -48,6 +44,7 @@ pub(super) fn deregister(
             target.drain.push(GroupDrain {
                 group: group.name.clone(),
                 requested_at: Some(pass.now),
+                was_healthy: group.listed(id) == Some(Health::Healthy),
                 delay: group.delay,
                 settle,
                 draining_seen_at: None,
@@ -132,12 +129,19 @@ fn withdrawing(
     let (mut chosen, candidates): (Vec<&TargetStatus>, Vec<&TargetStatus>) = leaving
         .into_iter()
         .partition(|target| !target.drain.is_empty());
+    // Where the account's calls do not allow to watch what is withdrawn, no more is.
+    let candidates = match pass.observation.pace.may_withdraw {
+        true => candidates,
+        false => Vec::new(),
+    };
     match manner(pass.spec()) {
         Manner::SideBySide | Manner::Existing => {
-            if !all_in_service(pass, world, status) || promotion::open(pass, status) {
+            if !serve::all_in_service(pass, world, status) || promotion::open(pass, status) {
                 return Vec::new();
             }
-            chosen.extend(candidates);
+            let mut carried = candidates;
+            carried.retain(|target| serve::others_suffice(pass, world, status, target));
+            chosen.extend(carried);
         }
         Manner::InPlace => chosen.extend(affordable(pass, world, status, candidates)),
     }
@@ -153,45 +157,29 @@ fn affordable<'a>(
 ) -> Vec<&'a TargetStatus> {
     let hosts = planned(pass.spec(), world, status).len();
     let most_out = pass.spec().rollout.max_unavailable.of(hosts);
-    let available = status
-        .targets
-        .iter()
-        .filter(|target| in_service(world, status, target))
-        .count();
-    let floor = hosts.saturating_sub(most_out).max(1);
-    let out = hosts_out(pass, world, status);
-    let mut spare = available.saturating_sub(floor);
-    let mut slots = most_out.saturating_sub(out);
+    let slots = most_out.saturating_sub(hosts_out(pass, world, status));
     // A target that is out of service already costs nothing; those go first.
-    let (healthy, sick): (Vec<_>, Vec<_>) = candidates
+    let (serving, sick): (Vec<_>, Vec<_>) = candidates
         .into_iter()
-        .partition(|target| in_service(world, status, target));
-    let mut chosen = Vec::new();
-    for target in sick {
-        // With nothing in service the load balancer sends to all: one is always left to it.
-        if slots > 0 && (available > 0 || out + chosen.len() + 1 < hosts) {
-            slots -= 1;
-            chosen.push(target);
+        .filter(|target| !serve::about_to_serve(world, target))
+        .partition(|target| serve::in_service(pass, world, status, target));
+    let costly = |target: &TargetStatus| serving.iter().any(|t| id_of(t) == id_of(target));
+    let mut chosen: Vec<&TargetStatus> = Vec::new();
+    for target in sick.iter().chain(&serving) {
+        if chosen.len() >= slots {
+            break;
         }
-    }
-    for target in healthy {
-        if slots > 0 && spare > 0 {
-            slots -= 1;
-            spare -= 1;
+        let without: Vec<TargetId> = chosen.iter().chain([target]).map(|t| id_of(t)).collect();
+        let left = Left::without(pass, world, status, &without);
+        let fits = match costly(target) {
+            true => left.suffice(target),
+            false => left.anybody(target),
+        };
+        if fits {
             chosen.push(target);
         }
     }
     chosen
-}
-
-/// Whether a target can be counted on: healthy now, not being withdrawn, and past its health gate
-/// where it is one that is kept.
-fn in_service(world: &World<'_>, status: &BlueGreenReleaseStatus, target: &TargetStatus) -> bool {
-    let counted = match role(status, target) {
-        Some(Role::Keep) => arrived(target),
-        Some(Role::Leave) | None => target.drain.is_empty() && !doomed(target),
-    };
-    target.steps.terminated.is_none() && counted && world.healthy(target)
 }
 
 /// How many hosts are being changed right now: withdrawn, and not yet back in service.

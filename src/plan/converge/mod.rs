@@ -11,7 +11,8 @@ mod start;
 mod stop;
 
 pub(super) use command::starting;
-pub(super) use stop::{STOP_RESERVE, all_in_service, still_registered, stoppable_at};
+pub(super) use register::repair;
+pub(super) use stop::{STOP_RESERVE, STOP_UNIT, still_registered, stoppable_at};
 
 use super::{Step, TargetId, limits::BACKOFF_LONGEST, pass::Pass, revisions, world::World};
 use bluegreen_api::{
@@ -33,13 +34,14 @@ pub(super) fn next(
         return None;
     }
     register::register(pass, world, status)
+        .or_else(|| register::put_back_leaving(pass, world, status))
         .or_else(|| stop::stop(pass, world, status))
         .or_else(|| deregister::deregister(pass, world, status))
         .or_else(|| start::start(pass, world, status))
 }
 
 /// Finishes what cannot be taken back, and begins nothing: a stop that was intended may be under
-/// way, whatever a person has asked for since.
+/// way, whatever a person has asked for since. Enough targets serve all the same.
 pub(super) fn finish(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -48,7 +50,7 @@ pub(super) fn finish(
     if !pass.release.finalizer || backing_off(pass).is_some() {
         return None;
     }
-    stop::finish(pass, world, status)
+    register::put_back_leaving(pass, world, status).or_else(|| stop::finish(pass, world, status))
 }
 
 /// Until when no effect is tried, because the last ones failed.

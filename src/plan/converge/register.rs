@@ -1,15 +1,18 @@
 //! Registers what is kept and lives. On the way back this un-drains.
 
-use super::{intend, target_mut};
+use super::{backing_off, intend, target_mut};
 use crate::{
-    Group, Step, TargetId,
+    Group, Step, TargetId, drift,
     limits::FENCE,
     pass::Pass,
     planned::{keeper, planned},
     roles::{Role, kept_revision, living, serving},
+    serve,
     world::{World, id_of},
 };
-use bluegreen_api::{BlueGreenReleaseStatus, Color, Registration, StepKind, Steps, TargetStatus};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Color, DriftPolicy, Registration, StepKind, Steps, TargetStatus,
+};
 
 /// Registers what is kept, serves, and is missing in a group.
 pub(super) fn register(
@@ -20,13 +23,55 @@ pub(super) fn register(
     if pass.spec().fleet.existing.is_some() {
         welcome(pass, world, status);
     }
+    let kept: Vec<(TargetId, Color)> = living(status, Role::Keep)
+        .filter(|target| serving(target) && world.runs(&target.id))
+        .map(|target| (id_of(target), target.color))
+        .collect();
+    into_groups(pass, world, status, &kept)
+}
+
+/// Puts targets that leave back into service, because the others do not suffice without them.
+pub(super) fn put_back_leaving(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    let back = serve::to_put_back(pass, world, status);
+    let back: Vec<(TargetId, Color)> = back.iter().map(|t| (id_of(t), t.color)).collect();
+    into_groups(pass, world, status, &back)
+}
+
+/// Registers the live targets of a release at rest again, where the spec asks for that.
+pub(crate) fn repair(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    let asked = pass.spec().drift == DriftPolicy::Repair && pass.release.finalizer;
+    if !asked || pass.release.deleting || pass.spec().paused || backing_off(pass).is_some() {
+        return None;
+    }
+    let missing: Vec<(TargetId, Color)> = drift::missing(world, status)
+        .map(|(target, _)| (id_of(target), target.color))
+        .collect();
+    into_groups(pass, world, status, &missing)
+}
+
+/// Registers targets in the first group in which some are missing.
+fn into_groups(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    targets: &[(TargetId, Color)],
+) -> Option<Step> {
     for (index, group) in world.groups.iter().enumerate() {
-        let wanted: Vec<(TargetId, Color)> = living(status, Role::Keep)
-            .filter(|target| serving(target) && world.instance(&target.id).is_some())
-            .filter(|target| missing(target, group))
-            .filter(|target| !asked_lately(pass, target, &group.name))
-            .map(|target| (id_of(target), target.color))
-            .collect();
+        let is_missing = |(id, color): &&(TargetId, Color)| {
+            let record = find(status, id, *color);
+            record.is_some_and(|target| {
+                missing(target, group) && !asked_lately(pass, target, &group.name)
+            })
+        };
+        let wanted: Vec<(TargetId, Color)> = targets.iter().filter(is_missing).cloned().collect();
         if wanted.is_empty() {
             continue;
         }
@@ -43,6 +88,20 @@ pub(super) fn register(
         });
     }
     None
+}
+
+/// The record of a target that has not ended.
+fn find<'a>(
+    status: &'a BlueGreenReleaseStatus,
+    id: &TargetId,
+    color: Color,
+) -> Option<&'a TargetStatus> {
+    status.targets.iter().find(|target| {
+        target.color == color
+            && target.id == id.id
+            && target.port == id.port
+            && target.steps.terminated.is_none()
+    })
 }
 
 /// Whether a target has to be registered in a group. Where its deregistration was intended, it
@@ -68,6 +127,7 @@ fn put_back(pass: &Pass<'_>, target: &mut TargetStatus, group: &str) {
     target.drain.retain(|drain| drain.group != group);
     target.quiet = None;
     target.health = None;
+    target.unhealthy_since = None;
     target.steps = Steps::default();
     let of_group = |r: &Registration| r.group == group;
     let before_renewed = target
@@ -118,6 +178,7 @@ pub(super) fn open(world: &World<'_>, status: &mut BlueGreenReleaseStatus, id: &
         health: None,
         drain: Vec::new(),
         quiet: None,
+        unhealthy_since: None,
         steps: Steps::default(),
     });
 }

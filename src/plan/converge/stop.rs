@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     SendCommand, Step, TargetId,
-    limits::FENCE,
+    limits::{FENCE, RESEND},
     pass::Pass,
-    planned::{arrived, keeper, manner, planned},
+    planned::manner,
     promotion, revisions,
-    roles::{Manner, Role, doomed, living, revision_of},
+    roles::{Manner, Role, doomed, living, revision_of, spared},
+    serve,
     world::{World, id_of},
 };
 use bluegreen_api::{
@@ -23,7 +24,7 @@ use bluegreen_api::{
 };
 
 /// The document that stops a systemd unit.
-const STOP_UNIT: &str = "BlueGreen-StopUnit";
+pub(crate) const STOP_UNIT: &str = "BlueGreen-StopUnit";
 
 /// How much longer than the grace period a stop command may take on a host: to wait for another
 /// command on the same unit, to look at the unit, to see a killed process go.
@@ -59,6 +60,7 @@ fn stop_what_may(
     let doomed_keepers = living(status, Role::Keep).filter(|target| doomed(target));
     let ready: Vec<TargetStatus> = living(status, Role::Leave)
         .filter(|target| may_begin || doomed(target))
+        .filter(|target| may_end(pass, world, status, target))
         .chain(doomed_keepers)
         .filter(|target| stoppable_at(pass, status, target).is_some_and(|at| pass.now >= at))
         .filter(|target| seen_twice(pass, target))
@@ -150,27 +152,28 @@ fn terminate(
     })
 }
 
+/// Whether a target may end as things stand: enough others serve. One whose stop may be on its way
+/// cannot be relied on any more, but for a command that Systems Manager does not know: that one is
+/// not sent again while others are missing.
+fn may_end(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> bool {
+    let sent = doomed(target) && resent(pass, target, StepKind::Stop).is_none();
+    sent || serve::others_suffice(pass, world, status, target)
+}
+
 /// Whether what leaves may be stopped as things stand: where both sides live for a while, the old
 /// one lives until this very observation finds the new one in service.
 fn may_stop(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> bool {
     match manner(pass.spec()) {
         Manner::InPlace => true,
         Manner::SideBySide | Manner::Existing => {
-            all_in_service(pass, world, status) && !promotion::open(pass, status)
+            serve::all_in_service(pass, world, status) && !promotion::open(pass, status)
         }
     }
-}
-
-/// Whether everything that is kept has arrived and is healthy in this observation.
-pub(crate) fn all_in_service(
-    pass: &Pass<'_>,
-    world: &World<'_>,
-    status: &BlueGreenReleaseStatus,
-) -> bool {
-    let planned = planned(pass.spec(), world, status);
-    let here =
-        |id| keeper(status, id).is_some_and(|target| arrived(target) && world.healthy(target));
-    !planned.is_empty() && planned.iter().all(here)
 }
 
 /// When a target that leaves may be stopped: its drain is proven, it was found withdrawn in two
@@ -276,6 +279,8 @@ fn stop_is_due(pass: &Pass<'_>, target: &TargetStatus) -> bool {
                 command_is_due(pass, target, process)
             }
         },
+        // The last one did nothing: the agent gets time to come back.
+        Some(process) if spared(target) => pass.now >= process.sent_at + RESEND,
         Some(_) | None => true,
     }
 }

@@ -31,6 +31,7 @@ mod effects;
 mod ends;
 mod people;
 mod record;
+mod service;
 mod traffic;
 
 use std::fmt;
@@ -120,7 +121,7 @@ use Predicate::{OfDecision, OfRest, OfStatus};
 
 /// Every predicate, in the order in which they are asked: of two that the same mistake breaks,
 /// the one that names the mistake comes first.
-pub const ALL: [Invariant; 22] = [
+pub const ALL: [Invariant; 30] = [
     invariant(
         "S1",
         "a group that has a healthy target keeps one",
@@ -221,6 +222,46 @@ pub const ALL: [Invariant; 22] = [
         "S13",
         "no effect on AWS rests on a reading that failed",
         OfDecision(effects::s13_no_effect_without_sight),
+    ),
+    invariant(
+        "V1",
+        "what could serve is stopped only while enough others serve",
+        OfDecision(service::v1_enough_serve_without_it),
+    ),
+    invariant(
+        "V1",
+        "without cross-zone, a zone that has a healthy target keeps one",
+        OfDecision(service::v1_every_zone_serves),
+    ),
+    invariant(
+        "V2",
+        "what could serve and is withdrawn is watched",
+        OfDecision(service::v2_watched),
+    ),
+    invariant(
+        "V2",
+        "where nothing is healthy, what lives is put back",
+        OfDecision(service::v2_put_back),
+    ),
+    invariant(
+        "V3",
+        "a condition is true of what was seen",
+        OfDecision(service::v3_true_of_what_was_seen),
+    ),
+    invariant(
+        "V4",
+        "a proof never contradicts the clock of AWS",
+        OfDecision(service::v4_not_before_its_time),
+    ),
+    invariant(
+        "V5",
+        "every registered target of the release is recorded or named",
+        OfDecision(service::v5_nothing_unknown),
+    ),
+    invariant(
+        "V6",
+        "what needs a person is stalled, and causes survive",
+        OfDecision(service::v6_stalled_with_a_cause),
     ),
     invariant(
         "L2",
@@ -337,7 +378,7 @@ fn same<'a>(status: &'a BlueGreenReleaseStatus, of: &TargetStatus) -> Option<&'a
     })
 }
 
-/// Whether the end of its process was intended.
+/// Whether the end of its process was intended, and may be under way.
 fn doomed(target: &TargetStatus) -> bool {
     use bluegreen_api::StepKind::{Deregister, Register, Start, Stop, Terminate};
 
@@ -345,7 +386,7 @@ fn doomed(target: &TargetStatus) -> bool {
         .process
         .as_ref()
         .is_some_and(|process| match process.step {
-            Stop | Terminate => true,
+            Stop | Terminate => !process.undone,
             Start | Register | Deregister => false,
         })
 }

@@ -1,7 +1,7 @@
 //! What must hold of requests by people: S9 and S15.
 
 use super::{Decided, Written, direction, doomed, in_place, living};
-use crate::Step;
+use crate::{Step, TargetId};
 use bluegreen_api::{
     Color, Direction, Outcome, Phase, PromotionMode, Request, RequestOutcome, StepKind, Verb,
 };
@@ -106,13 +106,24 @@ pub(super) fn s15_paused(decided: &Decided<'_>) -> Option<String> {
     let paused = decided.spec.paused || course.paused_at.is_some();
     let begins = match decided.decision.step.as_ref()? {
         Step::RemoveFinalizer => false,
-        Step::Register { .. } | Step::Deregister { .. } => true,
+        // A target that was withdrawn is put back, paused or not: enough must serve.
+        Step::Register { targets, .. } => !targets.iter().all(|id| withdrawn(decided, id)),
+        Step::Deregister { .. } => true,
         Step::Claim { .. } | Step::Send(_) | Step::Terminate { .. } => {
             !ends_what_was_meant_to_end(decided)
         }
     };
     (paused && begins && status.phase != Phase::Deleting)
         .then(|| "something is begun while the release is paused".to_owned())
+}
+
+/// Whether a target was in service before, and is withdrawn.
+fn withdrawn(decided: &Decided<'_>, id: &TargetId) -> bool {
+    let mut records = decided.before.targets.iter();
+    records.any(|target| {
+        let was = target.steps.healthy.is_some() || !target.drain.is_empty();
+        target.id == id.id && target.port == id.port && was
+    })
 }
 
 /// Whether an effect does nothing but stop what was to be stopped before.

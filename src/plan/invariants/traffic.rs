@@ -132,7 +132,7 @@ fn shifted_onto_the_healthy(decided: &Decided<'_>, kept: Color) -> Option<String
 }
 
 /// Whether every target of the color that is kept is in service: as many as there should be.
-fn all_carry(decided: &Decided<'_>, kept: Color) -> Option<String> {
+pub(super) fn all_carry(decided: &Decided<'_>, kept: Color) -> Option<String> {
     let status = &decided.decision.status;
     let records = || status.targets.iter().filter(|t| t.color == kept);
     let missing = match kept {
@@ -143,8 +143,15 @@ fn all_carry(decided: &Decided<'_>, kept: Color) -> Option<String> {
             .iter()
             .filter(|instance| instance.state != InstanceState::Terminated)
             .filter(|instance| match &decided.spec.fleet.existing {
+                // A tag that was changed does not change what a recorded process is.
                 Some(_) => {
+                    let replaced = |t: &TargetStatus| {
+                        t.id == instance.id
+                            && t.color == Color::Blue
+                            && t.steps.terminated.is_none()
+                    };
                     instance.version == status.green.as_ref().and_then(|g| g.version.clone())
+                        && !status.targets.iter().any(replaced)
                 }
                 None => true,
             })
@@ -198,7 +205,11 @@ fn enough_stay(
 }
 
 /// How many hosts should be in service in the end.
-fn hosts(observation: &Observation, status: &BlueGreenReleaseStatus, kept: Color) -> usize {
+pub(super) fn hosts(
+    observation: &Observation,
+    status: &BlueGreenReleaseStatus,
+    kept: Color,
+) -> usize {
     match kept {
         Color::Green => observation.fleet.known().map_or(0, |fleet| {
             let there = fleet
@@ -221,7 +232,7 @@ fn has_instance(target: &TargetStatus) -> bool {
 }
 
 /// Whether a target lives, and nobody has begun to take it out of service.
-fn usable(target: &TargetStatus) -> bool {
+pub(super) fn usable(target: &TargetStatus) -> bool {
     target.steps.terminated.is_none() && target.drain.is_empty() && !doomed(target)
 }
 
@@ -230,7 +241,7 @@ fn in_service(observation: &Observation, target: &TargetStatus) -> bool {
     usable(target) && target.steps.healthy.is_some() && healthy_everywhere(observation, &id(target))
 }
 
-fn healthy_everywhere(observation: &Observation, target: &TargetId) -> bool {
+pub(super) fn healthy_everywhere(observation: &Observation, target: &TargetId) -> bool {
     observation.groups.iter().all(|group| match group {
         Reading::Known(group) => group.targets.get(target) == Some(&Health::Healthy),
         Reading::Unknown(_) => false,

@@ -1,178 +1,11 @@
 //! Single releases in which people ask for something: what follows, and the words that they read.
 
-use bluegreen_api::{
-    BlueGreenReleaseStatus, Direction, Duration, FailurePolicy, Outcome, Phase, PromotionMode,
-    RequestOutcome, Time,
-};
-use bluegreen_plan::{
-    CommandState, Decision, Failure, FailureKind, Invocation, Reading, Release, decide, needs,
-};
+mod story;
 
-use super::{
-    laws, object,
-    scenario::{Scenario, TICK, held, in_place, promoted, side_by_side, version},
-    world::{Event, NOW, World},
-};
+use bluegreen_api::{Direction, Duration, FailurePolicy, Outcome, Phase, PromotionMode};
 
-/// A release that is driven until it rests. Everything that can happen by itself happens.
-struct Story {
-    scenario: Scenario,
-    release: Release,
-    status: BlueGreenReleaseStatus,
-    world: World,
-    now: Time,
-    /// Start commands end with this exit code.
-    starts_fail: bool,
-    /// The fleet cannot be read.
-    blind: bool,
-}
-
-impl Story {
-    fn of(scenario: Scenario) -> Self {
-        let release = Release {
-            uid: "u".to_owned(),
-            generation: 1,
-            spec: scenario.spec.clone(),
-            finalizer: true,
-            deleting: false,
-            commands: std::collections::BTreeMap::new(),
-            stops: Vec::new(),
-            request: None,
-        };
-        let mut scenario = scenario;
-        scenario.witnessed = true;
-        Self {
-            world: World::begin(&scenario),
-            scenario,
-            release,
-            status: BlueGreenReleaseStatus::default(),
-            now: NOW,
-            starts_fail: false,
-            blind: false,
-        }
-    }
-
-    fn pass(&mut self) -> Decision {
-        let needs = needs(&self.release.spec, &self.status, self.now);
-        let mut observation = self.world.observe(&self.scenario, &needs, false);
-        observation.began_at = self.now;
-        observation
-            .witness
-            .look(&self.release, &observation.clone(), self.now);
-        self.world.witness.clone_from(&observation.witness);
-        if self.starts_fail {
-            for state in observation.commands.values_mut() {
-                let Reading::Known(CommandState::Sent(sent)) = state else {
-                    continue;
-                };
-                for invocation in sent.values_mut() {
-                    *invocation = Invocation::Failed {
-                        code: 21,
-                        stopped: None,
-                        output: "no such file".to_owned(),
-                    };
-                }
-            }
-        }
-        if self.blind {
-            observation.fleet = Reading::Unknown(Failure {
-                kind: FailureKind::Denied,
-                message: "no permission".to_owned(),
-            });
-        }
-        let decision = decide(&self.release, &self.status, &observation, self.now);
-        let broken = laws::broken(&self.release, &self.status, &observation, &decision, None);
-        assert_eq!(broken, None);
-        self.status = decision.status.clone();
-        if let Some(step) = &decision.step {
-            self.world.witness.acts(step, self.now);
-            if !object::written(&mut self.release, step) {
-                assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
-            }
-        }
-        decision
-    }
-
-    /// Makes a pass; then lets one thing happen that is due, or a tick pass. Says whether one has.
-    fn go_on(&mut self) -> bool {
-        let step = self.pass().step;
-        let due = self.world.events(&self.scenario);
-        let event = due.into_iter().find(|event| *event != Event::Tick);
-        if event.is_none() && step.is_some() {
-            return false;
-        }
-        let event = event.unwrap_or(Event::Tick);
-        assert_eq!(self.world.happen(&self.scenario, event), None, "{event:?}");
-        if event == Event::Tick {
-            self.now = self.now + TICK;
-        }
-        event == Event::Tick
-    }
-
-    fn tick(&mut self) {
-        while !self.go_on() {}
-    }
-
-    fn until(&mut self, phase: Phase) {
-        for _ in 0..200 {
-            if self.status.phase == phase {
-                return;
-            }
-            self.go_on();
-        }
-        panic!(
-            "not {phase:?} but {:?}: {}",
-            self.status.phase, self.status.message
-        );
-    }
-
-    /// Asks, and returns the answer.
-    fn ask(&mut self, text: &str) -> (RequestOutcome, String) {
-        self.release.request = Some(text.to_owned());
-        self.pass();
-        let last = self
-            .status
-            .last_request
-            .as_ref()
-            .expect("it is answered at once");
-        (last.outcome, last.message.clone())
-    }
-
-    fn accepted(&mut self, text: &str) -> String {
-        let (outcome, message) = self.ask(text);
-        assert_eq!(outcome, RequestOutcome::Accepted, "{text}: {message}");
-        message
-    }
-
-    /// Asks for what is refused, and makes sure that nothing else has happened.
-    fn refused(&mut self, text: &str) -> String {
-        let mut undisturbed = Self {
-            scenario: self.scenario.clone(),
-            release: self.release.clone(),
-            status: self.status.clone(),
-            world: self.world.clone(),
-            ..*self
-        };
-        let usual = undisturbed.pass();
-        let (outcome, message) = self.ask(text);
-        assert_eq!(outcome, RequestOutcome::Refused, "{text}: {message}");
-        let mut status = self.status.clone();
-        status.last_request = usual.status.last_request.clone();
-        assert_eq!(status, usual.status, "{text}");
-        assert_eq!(self.world, undisturbed.world, "{text}");
-        message
-    }
-
-    fn reason(&self, condition: &str) -> Option<&str> {
-        let mut conditions = self.status.conditions.iter();
-        let found = conditions.find(|c| c.type_ == condition && c.status == "True");
-        found.map(|condition| condition.reason.as_str())
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        self.status.course.as_ref().map(|course| course.direction)
-    }
-}
+use super::scenario::{TICK, held, in_place, promoted, side_by_side, version};
+use story::Story;
 
 #[track_caller]
 fn says(message: &str, part: &str) {
@@ -182,7 +15,7 @@ fn says(message: &str, part: &str) {
 #[test]
 fn a_release_says_that_it_begins_before_it_has_a_target() {
     let mut story = Story::of(side_by_side());
-    // The new revision's commands are noted first.
+    // The new revision is kept first.
     story.release.finalizer = false;
     story.pass();
     assert_eq!(story.status.message, "the release begins");

@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bluegreen_api::{
-    BlueGreenReleaseStatus, Duration, NotedStop, RequestOutcome, StepKind, TargetStatus, Time,
-};
+use bluegreen_api::{BlueGreenReleaseStatus, Duration, RequestOutcome, TargetStatus, Time};
 
 use super::{
     scenario::{Scenario, TICK},
@@ -16,20 +14,11 @@ use super::{
 };
 
 /// Older than anything that is asked of a time.
-pub(super) const LONG_AGO: Time = Time::from_millis(NOW.as_millis() - 1_000_000);
-
-fn long_ago() -> Time {
-    LONG_AGO
-}
+const LONG_AGO: Time = Time::from_millis(NOW.as_millis() - 1_000_000);
 
 /// Lets a tick pass over a status: everything that was written down is older by it.
 pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
     each_time(status, &mut |time| *time = *time - TICK);
-}
-
-/// Lets a tick pass over what the process has seen.
-pub(super) fn age_witness(world: &mut World) {
-    world.witness.each_time(&mut |time| *time = *time - TICK);
 }
 
 fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time)) {
@@ -85,13 +74,6 @@ pub(super) fn canonical_status(scenario: &Scenario, status: &mut BlueGreenReleas
         .sort_by_key(|target| (target.revision, target.id.clone(), target.port));
 }
 
-/// Makes a world the one of all that are equal to it, but for the numbers of its operations.
-pub(super) fn canonical_world(scenario: &Scenario, world: &mut World) {
-    let witnessed =
-        TICK.times(u64::from(scenario.delay)) + TICK.times(u64::from(scenario.settle)) + TICK;
-    world.witness.each_time(&mut |time| old(time, witnessed));
-}
-
 fn forget_texts(status: &mut BlueGreenReleaseStatus) {
     let BlueGreenReleaseStatus {
         observed_generation,
@@ -143,7 +125,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
 
 fn old(time: &mut Time, limit: Duration) {
     if NOW.since(*time) >= limit {
-        *time = long_ago();
+        *time = LONG_AGO;
     }
 }
 
@@ -156,10 +138,10 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
     if let Some(process) = &mut target.process {
         old(&mut process.requested_at, health);
         old(&mut process.sent_at, bluegreen_plan::limits::RESEND);
-        process.running_at = process.running_at.map(|_| long_ago());
+        process.running_at = process.running_at.map(|_| LONG_AGO);
     }
     for registration in &mut target.registrations {
-        registration.seen_at = registration.seen_at.map(|_| long_ago());
+        registration.seen_at = registration.seen_at.map(|_| LONG_AGO);
         if let Some(at) = &mut registration.requested_at {
             old(at, health);
         }
@@ -189,24 +171,24 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
     }
     let steps = &mut target.steps;
     if let Some(step) = &mut steps.registered {
-        step.at = long_ago();
+        step.at = LONG_AGO;
     }
     if let Some(step) = &mut steps.healthy {
-        step.at = long_ago();
+        step.at = LONG_AGO;
     }
     if let Some(step) = &mut steps.deregistered {
         old(&mut step.at, TICK.max(spec.retain));
         step.groups.clear();
     }
     if let Some(step) = &mut steps.drained {
-        step.at = long_ago();
-        step.since = long_ago();
+        step.at = LONG_AGO;
+        step.since = LONG_AGO;
     }
     if let Some(step) = &mut steps.unproven {
-        step.at = long_ago();
+        step.at = LONG_AGO;
     }
     if let Some(end) = &mut steps.terminated {
-        end.at = long_ago();
+        end.at = LONG_AGO;
         // Nothing of an ended target's life matters any more but how it ended.
         target.process = None;
         target.registrations.clear();
@@ -235,59 +217,18 @@ fn named(operation: &str, number: u64) -> String {
     format!("bg-u-r-{kind}-{number}")
 }
 
-/// Makes what is noted of stops the one of all that are equal to it, but for the numbers of its
-/// operations. When it was noted nobody asks within the time of a walk.
-pub(super) fn canonical_stops(stops: &mut [NotedStop]) {
-    for stop in stops.iter_mut() {
-        stop.operation = named(&stop.operation, fence(&stop.operation));
-        stop.at = LONG_AGO;
-        stop.targets.sort();
-    }
-    stops.sort_by_key(|stop| fence(&stop.operation));
-}
-
-/// Forgets what nobody asks of what is noted: of a command that every reading shows to have ended;
-/// and, where processes do not look for themselves, of any that was sent.
-pub(super) fn forget_ended_stops(scenario: &Scenario, stops: &mut Vec<NotedStop>, world: &World) {
-    for stop in stops.iter_mut() {
-        let (operation, step) = (&stop.operation, stop.step);
-        stop.targets.retain(|target| {
-            let slot = target.parse().ok().and_then(|id| world.slot_of(&id));
-            slot.is_some_and(|slot| match step {
-                StepKind::Terminate => !world.terminated[world.instance_of(slot)],
-                StepKind::Stop | StepKind::Start | StepKind::Register | StepKind::Deregister => {
-                    !world.commands.iter().any(|sent| {
-                        (&sent.operation, sent.slot) == (operation, slot)
-                            && (!scenario.witnessed || (sent.done && !sent.fresh))
-                    })
-                }
-            })
-        });
-    }
-    stops.retain(|stop| !stop.targets.is_empty());
-}
-
-/// The numbers of the operations that the object knows, in its status and in what is noted of stops.
+/// The numbers of the operations that a status knows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Operations {
-    known: BTreeSet<u64>,
-    /// Those that were noted after the last intent.
-    unused: BTreeSet<u64>,
-}
+pub(super) struct Operations(BTreeSet<u64>);
 
 impl Operations {
-    pub(super) fn of(status: &BlueGreenReleaseStatus, stops: &[NotedStop]) -> Self {
+    pub(super) fn of(status: &BlueGreenReleaseStatus) -> Self {
         let processes = status.targets.iter().filter_map(|t| t.process.as_ref());
-        let mut known: BTreeSet<u64> = processes.map(|p| fence(&p.operation)).collect();
-        let noted = stops.iter().map(|stop| fence(&stop.operation));
-        let unused = |noted: &u64| *noted > status.fence && !known.contains(noted);
-        let unused = noted.clone().filter(unused).collect();
-        known.extend(noted);
-        Self { known, unused }
+        Self(processes.map(|p| fence(&p.operation)).collect())
     }
 }
 
-/// The new number of each operation that the object knows, and of the last one that was intended.
+/// The new number of each operation that a status knows, and of the last one that was intended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Numbers {
     of: Vec<(u64, u64)>,
@@ -295,15 +236,12 @@ pub(super) struct Numbers {
 }
 
 /// Only the order of operations matters, and only of those that are still open. Numbers those of a
-/// world under an object that knows some of them; that object is to be given the same numbers.
+/// world under a status that knows some of them; that status is to be given the same numbers.
 pub(super) fn number_operations(operations: &Operations, world: &mut World) -> Numbers {
-    let Operations { known, unused } = operations;
-    let witnessed = world.witness.operations().map(|operation| fence(operation));
-    let witnessed: BTreeSet<u64> = witnessed.collect();
-    let asked_for = |fence: u64| known.contains(&fence) || witnessed.contains(&fence);
+    let Operations(known) = operations;
     world
         .commands
-        .retain(|sent| !sent.done || asked_for(fence(&sent.operation)));
+        .retain(|sent| !sent.done || known.contains(&fence(&sent.operation)));
     for slot in 0..world.slots.len() {
         let open = world
             .commands
@@ -313,27 +251,13 @@ pub(super) fn number_operations(operations: &Operations, world: &mut World) -> N
             world.slots[slot].fence = 0;
         }
     }
-    let mut fences: BTreeSet<u64> = known.union(&witnessed).copied().collect();
+    let mut fences = known.clone();
     fences.extend(world.commands.iter().map(|sent| fence(&sent.operation)));
     fences.extend(world.slots.iter().map(|slot| slot.fence).filter(|f| *f > 0));
-    let last = fences.iter().rfind(|fence| !unused.contains(fence));
-    let last = last.copied();
-    let mut next = 0;
-    let numbers: BTreeMap<u64, u64> = fences
-        .into_iter()
-        .map(|fence| {
-            // Even and odd ones are for different things.
-            next += if (next + 1) % 2 == fence % 2 { 1 } else { 2 };
-            (fence, next)
-        })
-        .collect();
+    let numbers: BTreeMap<u64, u64> = fences.into_iter().zip(1..).collect();
     for sent in &mut world.commands {
         sent.operation = named(&sent.operation, numbers[&fence(&sent.operation)]);
     }
-    let numbered = |operation: &mut String| {
-        *operation = named(operation, numbers[&fence(operation)]);
-    };
-    world.witness.each_operation(&mut { numbered });
     world.commands.sort();
     world.commands.dedup();
     for slot in &mut world.slots {
@@ -343,7 +267,7 @@ pub(super) fn number_operations(operations: &Operations, world: &mut World) -> N
     }
     Numbers {
         of: known.iter().map(|fence| (*fence, numbers[fence])).collect(),
-        last: last.map_or(0, |last| numbers[&last]),
+        last: numbers.values().last().copied().unwrap_or(0),
     }
 }
 
@@ -352,7 +276,7 @@ impl Numbers {
     fn give(&self, operation: &mut String) {
         let old = fence(operation);
         let known = self.of.iter().find(|(number, _)| *number == old);
-        let (_, new) = known.expect("every operation that the object knows was numbered");
+        let (_, new) = known.expect("every operation that the status knows was numbered");
         *operation = named(operation, *new);
     }
 }
@@ -365,11 +289,4 @@ pub(super) fn renumber(status: &mut BlueGreenReleaseStatus, numbers: &Numbers) {
         }
     }
     status.fence = numbers.last;
-}
-
-/// The same for what is noted of stops.
-pub(super) fn renumber_stops(stops: &mut [NotedStop], numbers: &Numbers) {
-    for stop in stops {
-        numbers.give(&mut stop.operation);
-    }
 }

@@ -2,9 +2,10 @@
 
 mod after;
 mod others;
+mod report;
 mod tables;
 
-use std::{fmt, rc::Rc, time::Instant};
+use std::{rc::Rc, time::Instant};
 
 use bluegreen_api::{BlueGreenReleaseStatus, Phase, Time};
 use bluegreen_plan::{Decision, Observation, Release};
@@ -19,7 +20,8 @@ use super::{
     world::{Event, Harm, World},
 };
 use after::{After, Passed};
-use tables::{MetaId, StatusId, StopsId, Tables, WorldId};
+pub(super) use report::Report;
+use tables::{MetaId, StatusId, Tables, WorldId};
 
 /// A planner.
 pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Time) -> Decision;
@@ -27,51 +29,24 @@ pub(super) type Planner = fn(&Release, &BlueGreenReleaseStatus, &Observation, Ti
 /// More states than this are a mistake in the model.
 const STATES_MOST: usize = 8_000_000;
 
-/// What the walk found.
-#[derive(Debug)]
-pub(super) struct Report {
-    /// States, counted once for each incomparable budget that is left in them.
-    pub(super) states: usize,
-    /// States that differ in more than the budget.
-    pub(super) distinct: usize,
-    pub(super) transitions: usize,
-    pub(super) depth: u32,
-    pub(super) ends: usize,
-    pub(super) seconds: f64,
-    pub(super) violation: Option<String>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} states ({} without the budgets), {} transitions, depth {}, {} ends, {:.1} s",
-            self.states, self.distinct, self.transitions, self.depth, self.ends, self.seconds
-        )
-    }
-}
-
 /// What the API server holds besides status, and what the process remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Meta {
     version: u8,
     generation: u8,
     finalizer: bool,
-    /// The revisions whose commands are noted beside it, with their versions.
-    noted: Noted,
-    /// The stops that are noted beside it.
-    stops: StopsId,
+    /// The revisions that are kept as ControllerRevisions.
+    kept: Kept,
     deleting: bool,
     /// How many effects have failed in a row, as far as the process still holds back for it.
     failures: u8,
     /// What a person asks for, until it is answered.
     asked: Option<Ask>,
-    /// Whether somebody has written a lie into status.
-    lied: bool,
 }
 
-/// The revisions whose commands are noted, with the numbers of their versions: no more than two.
-type Noted = [Option<(u64, u8)>; 2];
+/// The revisions that are kept, with the numbers of their versions: the two of the release. Those of
+/// its history are kept too, but the model has no history.
+type Kept = [Option<(u64, u8)>; 2];
 
 /// A state but for the faults that may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -192,12 +167,10 @@ impl Walk<'_> {
             version: 2,
             generation: 1,
             finalizer: false,
-            noted: Noted::default(),
-            stops: self.tables.stops(Vec::new()),
+            kept: Kept::default(),
             deleting: false,
             failures: 0,
             asked: None,
-            lied: false,
         };
         let status = self.tables.status(BlueGreenReleaseStatus::default());
         let world = self.tables.world(World::begin(self.scenario));
@@ -237,9 +210,7 @@ impl Walk<'_> {
     fn key(&mut self, status: StatusId, world: WorldId, mut meta: Meta) -> Key {
         let (status, asked) = self.answered(status, meta.asked);
         meta.asked = asked;
-        let stops = self.tables.open(meta.stops, world);
-        let (status, world, stops) = self.tables.number(status, world, stops);
-        meta.stops = stops;
+        let (status, world) = self.tables.number(status, world);
         let meta = self.tables.meta(meta);
         Key {
             status,
@@ -292,8 +263,7 @@ impl Walk<'_> {
             | How::Others(_)
             | How::SpecChange(_)
             | How::Delete
-            | How::Asked(_)
-            | How::Lied(_) => self.edges.push((from, to)),
+            | How::Asked(_) => self.edges.push((from, to)),
         }
     }
 
@@ -330,8 +300,7 @@ impl Walk<'_> {
                 | How::SpecChange(_)
                 | How::Delete
                 | How::Asked(_)
-                | How::Helped(_)
-                | How::Lied(_) => true,
+                | How::Helped(_) => true,
             });
             self.carried.extend(carried.map(|(.., to)| (from, *to)));
         }
@@ -340,7 +309,7 @@ impl Walk<'_> {
     /// Takes note of an end. Answers what is wrong with it.
     fn end(&mut self, index: u32) -> Harm {
         let key = self.nodes[index as usize].key;
-        let (meta, release) = &self.tables.metas[key.meta];
+        let (_, release) = &self.tables.metas[key.meta];
         let status = &self.tables.statuses[key.status];
         let world = &self.tables.worlds[key.world];
         if !laws::ended(release, status, world) {
@@ -349,7 +318,7 @@ impl Walk<'_> {
         self.ends.push(index);
         self.promoted |= laws::promoted(release, status);
         let settled = world.events(self.scenario) == [Event::Tick];
-        if !settled || release.deleting || meta.lied {
+        if !settled || release.deleting {
             return None;
         }
         laws::wrong_end(self.scenario, status, world, self.but)
@@ -357,12 +326,7 @@ impl Walk<'_> {
 
     /// A state from which no end can be reached when faults stop and people let it go on.
     fn stuck(&self) -> Option<u32> {
-        // A lie may put an end off for ever.
-        let lied = self.nodes.iter().enumerate();
-        let lied = lied.filter(|(_, node)| self.meta(node.key).lied);
-        let lied = lied.map(|(index, _)| u32::try_from(index).expect("fewer than 2^32 states"));
-        let goals = self.ends.iter().copied().chain(lied).collect();
-        self.cannot_reach(goals, self.edges.iter().chain(&self.helped))
+        self.cannot_reach(self.ends.clone(), self.edges.iter().chain(&self.helped))
     }
 
     /// A state in which a release is paused, and a stop that was intended cannot be finished

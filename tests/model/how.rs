@@ -3,7 +3,6 @@
 use bluegreen_api::Verb;
 
 use super::{
-    lies::Lie,
     scenario::Budget,
     world::{Deed, Event},
 };
@@ -21,8 +20,6 @@ pub(super) enum How {
     Others(Deed),
     SpecChange(u8),
     Delete,
-    /// Somebody writes a lie into status.
-    Lied(Lie),
     /// A person asks for something.
     Asked(Ask),
     /// A person lets a release go on that waits for it.
@@ -62,8 +59,7 @@ impl How {
             Self::Others(Deed::Untag(_) | Deed::Register(..))
             | Self::SpecChange(_)
             | Self::Delete
-            | Self::Asked(_)
-            | Self::Lied(_) => true,
+            | Self::Asked(_) => true,
         }
     }
 
@@ -76,7 +72,6 @@ impl How {
         match self {
             Self::Begin | Self::Happen(_) | Self::Helped(_) | Self::Others(Deed::Retag(_)) => {}
             Self::Asked(_) => pay(&mut budget.asks)?,
-            Self::Lied(_) => pay(&mut budget.lies)?,
             Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
             Self::Pass { stale, fault } => {
                 if stale {

@@ -28,7 +28,6 @@ pub(super) fn broken(
 ) -> Option<String> {
     let decided = Decided {
         spec: &release.spec,
-        stops: &release.stops,
         before,
         observation,
         decision,

@@ -5,12 +5,9 @@ use bluegreen_plan::{Release, Step};
 /// Writes a step down, where it is about the object and not about AWS. Says whether it is.
 pub(super) fn written(release: &mut Release, step: &Step) -> bool {
     match step {
-        Step::Claim {
-            commands, stops, ..
-        } => {
+        Step::Claim { revisions } => {
             release.finalizer = true;
-            release.commands.clone_from(commands);
-            release.stops.clone_from(stops);
+            release.revisions.clone_from(revisions);
             true
         }
         Step::RemoveFinalizer => {

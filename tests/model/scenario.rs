@@ -25,8 +25,6 @@ pub(super) struct Budget {
     pub(super) others: u8,
     /// What people ask for.
     pub(super) asks: u8,
-    /// What is written into status by somebody else.
-    pub(super) lies: u8,
 }
 
 impl Budget {
@@ -39,7 +37,6 @@ impl Budget {
             spec_change: count,
             others: 0,
             asks: 0,
-            lies: 0,
         }
     }
 
@@ -52,7 +49,6 @@ impl Budget {
             && self.spec_change >= other.spec_change
             && self.others >= other.others
             && self.asks >= other.asks
-            && self.lies >= other.lies
     }
 }
 
@@ -73,9 +69,6 @@ pub(super) struct Scenario {
     /// Whether a change of the spec may be its deletion.
     pub(super) may_delete: bool,
     pub(super) budget: Budget,
-    /// Whether a stop needs what the process itself has seen. Without that, the proofs in status are
-    /// all that keeps a target from being stopped too early.
-    pub(super) witnessed: bool,
 }
 
 /// The version in the spec with that number.
@@ -166,7 +159,6 @@ fn scenario(name: &'static str, fleet: Fleet, groups: usize) -> Scenario {
         sick_versions: &[3],
         may_delete: false,
         budget: Budget::of_each(2),
-        witnessed: false,
     }
 }
 
@@ -305,41 +297,6 @@ pub(super) fn held() -> Scenario {
     };
     scenario.spec.on_failure = FailurePolicy::Hold;
     scenario
-}
-
-/// A fleet in which a stop needs what the process itself has seen, and which may crash.
-pub(super) fn witnessed(scenario: Scenario) -> Scenario {
-    Scenario {
-        budget: Budget {
-            crash_before: 1,
-            crash_after: 1,
-            spec_change: 1,
-            ..Budget::of_each(0)
-        },
-        witnessed: true,
-        ..scenario
-    }
-}
-
-/// A fleet with one lie in status, one stale reading and up to two crashes. With one port the unit
-/// need not name it, so that whatever port status speaks of, the same process ends.
-pub(super) fn lied_to(mut scenario: Scenario) -> Scenario {
-    if let Some(hosts) = &mut scenario.spec.fleet.hosts
-        && hosts.ports.len() == 1
-    {
-        hosts.stop.unit = Some("app.service".to_owned());
-    }
-    Scenario {
-        budget: Budget {
-            lies: 1,
-            stale_read: 1,
-            crash_before: 1,
-            crash_after: 1,
-            ..Budget::of_each(0)
-        },
-        witnessed: true,
-        ..scenario
-    }
 }
 
 /// The application's probe ends drains early.

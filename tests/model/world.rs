@@ -3,12 +3,17 @@
 //! Everything that can happen at its own time is an event that the explorer may let happen or
 //! not: a health check that passes, a command that reaches its host, a request that ends, a tick.
 
+mod events;
+mod others;
 mod seen;
 
 use bluegreen_api::{StepKind, Time};
-use bluegreen_plan::{Step, TargetId, Witness};
+use bluegreen_plan::{Step, TargetId};
 
-use super::{canon::LONG_AGO, scenario::Scenario};
+use super::scenario::Scenario;
+
+pub(super) use events::Event;
+pub(super) use others::Deed;
 
 /// The model's "now": time stands still, and everything else grows older.
 pub(super) const NOW: Time = Time::from_millis(1_000_000_000);
@@ -73,35 +78,8 @@ pub(super) struct World {
     pub(super) ending: Vec<bool>,
     /// Instances that somebody took the tags off.
     pub(super) untagged: Vec<bool>,
-    /// What the controller's process has seen.
-    pub(super) witness: Witness,
     /// What a stale reading shows: the registrations before the last change within a tick.
     pub(super) before: Option<Vec<Vec<Reg>>>,
-}
-
-/// Something that happens by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
-    Tick,
-    /// A health check passes in a group.
-    Healthy(usize, usize),
-    /// The n-th command reaches its host.
-    Reach(usize),
-    /// The last request on a slot ends.
-    Quiet(usize),
-    /// The end of an instance lands, which was asked for a moment ago.
-    End(usize),
-}
-
-/// What somebody else does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    /// Takes the tags off an instance.
-    Untag(usize),
-    /// Puts them back.
-    Retag(usize),
-    /// Registers a slot on which something runs in a group.
-    Register(usize, usize),
 }
 
 /// Something that must never happen, in the world's own eyes.
@@ -142,30 +120,14 @@ impl World {
                 });
             }
         }
-        let mut world = Self {
+        Self {
             slots,
             commands: Vec::new(),
             terminated: vec![false; instances],
             ending: vec![false; instances],
             untagged: vec![false; instances],
-            witness: Witness::looking_since(LONG_AGO),
             before: None,
-        };
-        if !scenario.witnessed {
-            world.change_process(scenario);
         }
-        world
-    }
-
-    /// Another process goes on, which has seen nothing yet; where processes do not look for
-    /// themselves, it is sure of everything.
-    pub(super) fn change_process(&mut self, scenario: &Scenario) {
-        self.witness = if scenario.witnessed {
-            Witness::default()
-        } else {
-            let all = (0..self.slots.len()).map(|slot| self.target(slot));
-            Witness::sure_of(all, LONG_AGO)
-        };
     }
 
     fn ports(&self) -> usize {
@@ -200,9 +162,6 @@ impl World {
             .filter(|slot| slot.regs[group] == Reg::Healthy && slot.process.is_some())
             .count()
     }
-
-    // -----------------------------------------------------------------------------------------
-    // What is done
 
     /// Executes an effect. Answers what harm it did.
     pub(super) fn execute(&mut self, scenario: &Scenario, step: &Step) -> Harm {
@@ -352,160 +311,5 @@ impl World {
         state.process = None;
         state.in_flight = false;
         harm
-    }
-
-    // -----------------------------------------------------------------------------------------
-    // What others do
-
-    /// Everything that others can do now.
-    pub(super) fn deeds(&self) -> Vec<Deed> {
-        let tags = self.untagged.iter().enumerate();
-        let mut deeds: Vec<Deed> = tags
-            .map(|(index, untagged)| match untagged {
-                true => Deed::Retag(index),
-                false => Deed::Untag(index),
-            })
-            .collect();
-        for (index, slot) in self.slots.iter().enumerate() {
-            let groups = slot.regs.iter().enumerate();
-            // What is registered while its stop is on its way is lost, whoever is careful.
-            let ending = self
-                .commands
-                .iter()
-                .any(|c| !c.done && c.stop && c.slot == index);
-            let missing =
-                groups.filter(|(_, reg)| !reg.registered() && slot.process.is_some() && !ending);
-            deeds.extend(missing.map(|(group, _)| Deed::Register(index, group)));
-        }
-        deeds
-    }
-
-    /// Lets others do something.
-    pub(super) fn meddle(&mut self, deed: Deed) {
-        match deed {
-            Deed::Untag(instance) => self.untagged[instance] = true,
-            Deed::Retag(instance) => self.untagged[instance] = false,
-            Deed::Register(slot, group) => {
-                self.remember();
-                self.slots[slot].regs[group] = Reg::Initial;
-            }
-        }
-    }
-
-    // -----------------------------------------------------------------------------------------
-    // What happens by itself
-
-    /// Everything that can happen now.
-    pub(super) fn events(&self, scenario: &Scenario) -> Vec<Event> {
-        let ending = self.ending.iter().enumerate();
-        let ending = ending.filter(|(_, ending)| **ending);
-        let mut events: Vec<Event> = ending.map(|(instance, _)| Event::End(instance)).collect();
-        if events.is_empty() {
-            events.push(Event::Tick);
-        }
-        for (index, slot) in self.slots.iter().enumerate() {
-            let sick = |number: u8| scenario.sick_versions.contains(&number);
-            let can = slot.process.is_some_and(|number| !sick(number));
-            for (group, reg) in slot.regs.iter().enumerate() {
-                if *reg == Reg::Initial && can {
-                    events.push(Event::Healthy(index, group));
-                }
-            }
-            if slot.in_flight && !self.routed(index) {
-                events.push(Event::Quiet(index));
-            }
-        }
-        for (index, sent) in self.commands.iter().enumerate() {
-            if !sent.done {
-                events.push(Event::Reach(index));
-            }
-        }
-        events
-    }
-
-    /// Lets something happen. Answers what harm it did.
-    pub(super) fn happen(&mut self, scenario: &Scenario, event: Event) -> Harm {
-        match event {
-            Event::Tick => {
-                self.tick(scenario);
-                None
-            }
-            Event::Healthy(slot, group) => {
-                self.slots[slot].regs[group] = Reg::Healthy;
-                self.slots[slot].in_flight = true;
-                None
-            }
-            Event::Quiet(slot) => {
-                self.slots[slot].in_flight = false;
-                None
-            }
-            Event::End(instance) => self.end(instance),
-            Event::Reach(index) => {
-                let sent = self.commands[index].clone();
-                self.commands[index].done = true;
-                self.commands.sort();
-                self.reach(&sent)
-            }
-        }
-    }
-
-    /// A command on its host. It is idempotent, and a fence that is not new is refused.
-    fn reach(&mut self, sent: &Sent) -> Harm {
-        let fence: u64 = sent
-            .operation
-            .rsplit('-')
-            .next()
-            .and_then(|number| number.parse().ok())
-            .expect("an operation id ends with its fence");
-        if fence < self.slots[sent.slot].fence {
-            return None;
-        }
-        self.slots[sent.slot].fence = fence;
-        if sent.stop {
-            return self.stop(sent.slot);
-        }
-        let slot = &mut self.slots[sent.slot];
-        match slot.process {
-            Some(running) if running != sent.version => Some(format!(
-                "version {} is started on {} while version {running} runs there",
-                sent.version,
-                self.target(sent.slot),
-            )),
-            Some(_) | None => {
-                slot.process = Some(sent.version);
-                None
-            }
-        }
-    }
-
-    fn tick(&mut self, scenario: &Scenario) {
-        self.before = None;
-        for sent in &mut self.commands {
-            sent.fresh = false;
-        }
-        for slot in &mut self.slots {
-            let lingered = slot.lingering > 0;
-            slot.lingering = slot.lingering.saturating_sub(1);
-            let tailed = slot.tail > 0;
-            slot.tail = slot.tail.saturating_sub(1);
-            let draining = |regs: &[Reg]| regs.iter().any(|reg| matches!(reg, Reg::Draining(_)));
-            let before = draining(&slot.regs);
-            for reg in &mut slot.regs {
-                *reg = match *reg {
-                    Reg::Draining(0 | 1) => Reg::Absent,
-                    Reg::Draining(left) => Reg::Draining(left - 1),
-                    other => other,
-                };
-            }
-            let over = !draining(&slot.regs) && slot.lingering == 0;
-            // What is in flight when the last delay ends, the load balancer cuts off. What a late
-            // node sent after that has a delay of its own.
-            if over && lingered && !before {
-                slot.tail = scenario.delay;
-            }
-            if over && slot.tail == 0 && (before || tailed) {
-                slot.in_flight = false;
-            }
-        }
     }
 }

@@ -3,19 +3,19 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use bluegreen_api::{Phase, RevisionCommands};
+use bluegreen_api::{BlueGreenReleaseStatus, Phase, RevisionSnapshot};
 use bluegreen_plan::{Observation, Step};
 
 use super::{
     super::{
         how::{Ask, Fault, How},
         interned::Id,
-        laws, noise,
+        laws,
         scenario::Budget,
-        world::{Event, Harm, NOW},
+        world::{Event, NOW},
     },
-    Key, Meta, Noted, Walk,
-    tables::{StatusId, Tables},
+    Kept, Key, Meta, Walk,
+    tables::StatusId,
 };
 
 /// What can come after a state with the faults that are left.
@@ -51,21 +51,12 @@ pub(super) struct Passed {
     step: Option<Id<Step>>,
 }
 
-/// Where there was a lie in status, only what cannot be taken back counts: a document refuses to
-/// start a version beside another, and the load balancer does not send to what does not answer.
-fn what_counts(meta: Meta, harm: Harm) -> Harm {
-    harm.filter(|harm| !meta.lied || noise::never(harm))
-}
-
 /// What a step makes of the object's metadata.
-fn claimed(tables: &mut Tables<'_>, meta: Meta, step: Option<Id<Step>>) -> Meta {
-    match step.map(|step| tables.steps[step].clone()) {
-        Some(Step::Claim {
-            commands, stops, ..
-        }) => Meta {
+fn claimed(meta: Meta, status: &BlueGreenReleaseStatus, step: Option<&Step>) -> Meta {
+    match step {
+        Some(Step::Claim { revisions }) => Meta {
             finalizer: true,
-            noted: noted(&commands).unwrap_or(meta.noted),
-            stops: tables.stops(stops),
+            kept: kept(status, revisions),
             ..meta
         },
         Some(Step::RemoveFinalizer) => Meta {
@@ -82,16 +73,16 @@ fn claimed(tables: &mut Tables<'_>, meta: Meta, step: Option<Id<Step>>) -> Meta 
     }
 }
 
-/// What is noted of commands; `None` where there are none to note.
-fn noted(commands: &BTreeMap<u64, RevisionCommands>) -> Option<Noted> {
-    let number = |commands: &RevisionCommands| {
-        let version = commands.version.as_deref().expect("the model has no other");
+/// What is kept of the revisions of the release. Others belong to the history.
+fn kept(status: &BlueGreenReleaseStatus, revisions: &BTreeMap<u64, RevisionSnapshot>) -> Kept {
+    let number = |snapshot: &RevisionSnapshot| {
+        let version = snapshot.version.as_deref().expect("the model has no other");
         version[1..].parse().expect("a version of the model")
     };
-    let mut revisions = commands.iter();
-    let mut next = || revisions.next().map(|(revision, c)| (*revision, number(c)));
-    let noted = [next(), next()];
-    noted[0].map(|_| noted)
+    [&status.blue, &status.green].map(|revision| {
+        let revision = revision.as_ref()?.revision;
+        Some((revision, number(revisions.get(&revision)?)))
+    })
 }
 
 impl Walk<'_> {
@@ -115,7 +106,6 @@ impl Walk<'_> {
         self.change_spec(key, after);
         self.meddle(key, after);
         self.ask(key, after);
-        self.lie(key, after);
         Ok(())
     }
 
@@ -123,7 +113,7 @@ impl Walk<'_> {
         let meta = self.meta(from);
         for happened in self.tables.happened(from.world).iter() {
             let event = happened.what;
-            if let Some(harm) = what_counts(meta, happened.harm.clone()) {
+            if let Some(harm) = &happened.harm {
                 return Err(format!("{event:?}: {harm}"));
             }
             let (status, failures) = match event {
@@ -172,16 +162,20 @@ impl Walk<'_> {
         let observation = self.tables.seen(from.status, from.world, from.meta, stale);
         let passed = self.decided(from, observation);
         let meta = self.meta(from);
-        if let Some(broken) = passed.broken.as_ref().filter(|_| !meta.lied) {
+        if let Some(broken) = &passed.broken {
             return Err(broken.clone());
         }
-        let worlds = self.tables.done(from.world, observation, passed.step);
-        if let (Some(step), Some(harm)) = (passed.step, what_counts(meta, worlds.harm.clone())) {
+        let worlds = self.tables.done(from.world, passed.step);
+        if let (Some(step), Some(harm)) = (passed.step, &worlds.harm) {
             return Err(format!("{:?}: {harm}", self.tables.steps[step]));
         }
         let remembered = Meta {
             asked: passed.asked,
-            ..claimed(&mut self.tables, meta, passed.step)
+            ..claimed(
+                meta,
+                &self.tables.statuses[passed.written],
+                passed.step.map(|step| &self.tables.steps[step]),
+            )
         };
         let mut reached = |fault, world, meta| {
             after.add(How::Pass { stale, fault }, || {
@@ -199,13 +193,12 @@ impl Walk<'_> {
         let succeeded = with_failures(0, remembered);
         let undone = Meta {
             finalizer: meta.finalizer,
-            noted: meta.noted,
-            stops: meta.stops,
+            kept: meta.kept,
             ..succeeded
         };
         let lost = with_failures(meta.failures + 1, remembered);
         reached(None, worlds.done, succeeded);
-        reached(Some(Fault::CrashBefore), worlds.crashed_before, undone);
+        reached(Some(Fault::CrashBefore), from.world, undone);
         reached(Some(Fault::CrashAfter), worlds.crashed_after, succeeded);
         reached(Some(Fault::LostReply), worlds.done, lost);
         Ok(())

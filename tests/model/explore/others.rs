@@ -1,8 +1,8 @@
-//! What others do in the walk: whoever registers targets and takes off tags, whoever writes a
-//! status by hand, and people who ask for something or change the spec.
+//! What others do in the walk: they register targets and take off tags, and users ask for something
+//! or change the spec.
 
 use super::{
-    super::{how::How, lies, people},
+    super::{how::How, people},
     Key, Meta, Walk,
     after::After,
 };
@@ -17,25 +17,6 @@ impl Walk<'_> {
             after.add(How::Others(meddled.what), || {
                 self.key(from.status, meddled.after, meta)
             });
-        }
-    }
-
-    pub(super) fn lie(&mut self, from: Key, after: &mut After) {
-        if self.scenario.budget.lies == 0 {
-            return;
-        }
-        let meta = Meta {
-            lied: true,
-            ..self.meta(from)
-        };
-        for lie in lies::all(&self.tables.statuses[from.status]) {
-            // What nobody can afford to write is not worked out: there would be ten times as much of it.
-            if !after.counts(How::Lied(lie)) {
-                continue;
-            }
-            if let Some(status) = self.tables.lied(from.status, lie) {
-                after.add(How::Lied(lie), || self.key(status, from.world, meta));
-            }
         }
     }
 

@@ -9,9 +9,9 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, NotedStop, RevisionCommands};
+use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, RevisionSnapshot};
 use bluegreen_plan::{
-    EffectFailure, Failure, FailureKind, Needs, Observation, Release, Step, Witness, needs,
+    EffectFailure, Failure, FailureKind, Needs, Observation, Release, Step, needs,
 };
 
 use super::{
@@ -19,20 +19,16 @@ use super::{
         canon,
         how::Ask,
         interned::{Id, Interned, Known, hash},
-        lies::{self, Lie},
         scenario::{Scenario, version},
         world::{Deed, Event, Harm, NOW, World},
     },
-    Meta, Noted,
+    Kept, Meta,
 };
 
 /// A status, but for the numbers of its operations.
 pub(super) type StatusId = Id<BlueGreenReleaseStatus>;
 pub(super) type WorldId = Id<World>;
 pub(super) type MetaId = Id<(Meta, Release)>;
-
-/// What is noted of stops, but for the numbers of the operations.
-pub(super) type StopsId = Id<Vec<NotedStop>>;
 
 type Operations = Id<canon::Operations>;
 type Numbers = Id<canon::Numbers>;
@@ -49,10 +45,6 @@ pub(super) struct Happened<T> {
 struct Look {
     world: WorldId,
     needs: Id<Needs>,
-    version: u8,
-    finalizer: bool,
-    /// What is noted of stops, where the process has just begun and takes it over.
-    inherited: Option<StopsId>,
     failures: u8,
     stale: bool,
 }
@@ -61,16 +53,13 @@ struct Look {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Act {
     world: WorldId,
-    observation: Id<Observation>,
     step: Option<Id<Step>>,
 }
 
 /// What a pass does to a world.
 pub(super) struct Done {
-    /// With what the process has seen meanwhile.
     pub(super) done: WorldId,
-    /// The process has crashed before it acted, or after: what it has seen is lost with it.
-    pub(super) crashed_before: WorldId,
+    /// The process has crashed and did not see the calls return.
     pub(super) crashed_after: WorldId,
     pub(super) harm: Harm,
 }
@@ -82,17 +71,13 @@ pub(super) struct Tables<'a> {
     pub(super) metas: Interned<(Meta, Release)>,
     pub(super) observations: Interned<Observation>,
     pub(super) steps: Interned<Step>,
-    noted: Interned<Vec<NotedStop>>,
     known: Interned<canon::Operations>,
     numbers: Interned<canon::Numbers>,
     needs: Interned<Needs>,
-    open: Known<(StopsId, WorldId), StopsId>,
-    knows: Known<(StatusId, StopsId), Operations>,
+    knows: Known<StatusId, Operations>,
     numbered: Known<(Operations, WorldId), (WorldId, Numbers)>,
     renumbered: Known<(StatusId, Numbers), StatusId>,
-    renumbered_stops: Known<(StopsId, Numbers), StopsId>,
     aged: Known<StatusId, StatusId>,
-    lied: Known<(StatusId, Lie), Option<StatusId>>,
     happened: Known<WorldId, Rc<[Happened<Event>]>>,
     meddled: Known<WorldId, Rc<[Happened<Deed>]>>,
     met: Known<Meta, MetaId>,
@@ -110,17 +95,13 @@ impl<'a> Tables<'a> {
             metas: Interned::new(),
             observations: Interned::new(),
             steps: Interned::new(),
-            noted: Interned::new(),
             known: Interned::new(),
             numbers: Interned::new(),
             needs: Interned::new(),
-            open: Known::default(),
             knows: Known::default(),
             numbered: Known::default(),
             renumbered: Known::default(),
-            renumbered_stops: Known::default(),
             aged: Known::default(),
-            lied: Known::default(),
             happened: Known::default(),
             meddled: Known::default(),
             met: Known::default(),
@@ -141,27 +122,8 @@ impl<'a> Tables<'a> {
         self.statuses.intern(hash, status)
     }
 
-    pub(super) fn world(&mut self, mut world: World) -> WorldId {
-        canon::canonical_world(self.scenario, &mut world);
+    pub(super) fn world(&mut self, world: World) -> WorldId {
         self.worlds.take(world)
-    }
-
-    /// The number of what is noted of stops.
-    pub(super) fn stops(&mut self, mut stops: Vec<NotedStop>) -> StopsId {
-        canon::canonical_stops(&mut stops);
-        self.noted.take(stops)
-    }
-
-    /// What is noted of stops, without what nobody asks of it any more in a world.
-    pub(super) fn open(&mut self, stops: StopsId, world: WorldId) -> StopsId {
-        if let Some(known) = self.open.get(&(stops, world)) {
-            return *known;
-        }
-        let mut open = self.noted[stops].clone();
-        canon::forget_ended_stops(self.scenario, &mut open, &self.worlds[world]);
-        let open = self.stops(open);
-        self.open.insert((stops, world), open);
-        open
     }
 
     pub(super) fn meta(&mut self, meta: Meta) -> MetaId {
@@ -171,8 +133,7 @@ impl<'a> Tables<'a> {
         let mut spec = self.scenario.spec.clone();
         spec.version = version(meta.version);
         let release = Release {
-            commands: commands(&spec, meta.noted),
-            stops: self.noted[meta.stops].clone(),
+            revisions: revisions(&spec, meta.kept),
             uid: "u".to_owned(),
             generation: i64::from(meta.generation),
             spec,
@@ -189,15 +150,10 @@ impl<'a> Tables<'a> {
         self.steps.intern(hash(&format!("{step:?}")), step)
     }
 
-    /// Gives the operations of a status, of a world and of what is noted of stops their numbers.
-    pub(super) fn number(
-        &mut self,
-        status: StatusId,
-        world: WorldId,
-        stops: StopsId,
-    ) -> (StatusId, WorldId, StopsId) {
-        let known = *self.knows.entry((status, stops)).or_insert_with(|| {
-            let operations = canon::Operations::of(&self.statuses[status], &self.noted[stops]);
+    /// Gives the operations of a status and of a world their numbers.
+    pub(super) fn number(&mut self, status: StatusId, world: WorldId) -> (StatusId, WorldId) {
+        let known = *self.knows.entry(status).or_insert_with(|| {
+            let operations = canon::Operations::of(&self.statuses[status]);
             self.known.take(operations)
         });
         let (world, numbers) = *self.numbered.entry((known, world)).or_insert_with(|| {
@@ -215,17 +171,7 @@ impl<'a> Tables<'a> {
                 renumbered
             }
         };
-        let stops = match self.renumbered_stops.get(&(stops, numbers)) {
-            Some(known) => *known,
-            None => {
-                let mut renumbered = self.noted[stops].clone();
-                canon::renumber_stops(&mut renumbered, &self.numbers[numbers]);
-                let renumbered = self.stops(renumbered);
-                self.renumbered_stops.insert((stops, numbers), renumbered);
-                renumbered
-            }
-        };
-        (status, world, stops)
+        (status, world)
     }
 
     /// A status after a tick.
@@ -240,18 +186,6 @@ impl<'a> Tables<'a> {
         aged
     }
 
-    /// A status into which a lie was written; `None` where the API server refuses that.
-    pub(super) fn lied(&mut self, status: StatusId, lie: Lie) -> Option<StatusId> {
-        if let Some(known) = self.lied.get(&(status, lie)) {
-            return *known;
-        }
-        let mut lied = self.statuses[status].clone();
-        lies::write(self.scenario, &mut lied, lie);
-        let lied = lies::accepted(&lied).then(|| self.status(lied));
-        self.lied.insert((status, lie), lied);
-        lied
-    }
-
     /// What can happen to a world by itself, and what comes of it.
     pub(super) fn happened(&mut self, world: WorldId) -> Rc<[Happened<Event>]> {
         if let Some(known) = self.happened.get(&world) {
@@ -261,9 +195,6 @@ impl<'a> Tables<'a> {
         let events = before.events(self.scenario).into_iter().map(|event| {
             let mut after = before.clone();
             let harm = after.happen(self.scenario, event);
-            if event == Event::Tick {
-                canon::age_witness(&mut after);
-            }
             Happened {
                 what: event,
                 after: self.world(after),
@@ -311,68 +242,37 @@ impl<'a> Tables<'a> {
                 let needs = needs(&release.spec, &self.statuses[status], NOW);
                 self.needs.intern(hash(&format!("{needs:?}")), needs)
             });
-        let begins = self.scenario.witnessed && self.worlds[world].witness == Witness::default();
         let look = Look {
             world,
             needs,
-            version: meta.version,
-            finalizer: meta.finalizer,
-            inherited: begins.then_some(meta.stops),
             failures: meta.failures,
             stale,
         };
         *self.seen.entry(look).or_insert_with(|| {
-            let mut world = self.worlds[world].clone();
-            if begins {
-                world.witness.inherit(release, NOW);
-            }
+            let world = &self.worlds[world];
             let mut observation = world.observe(self.scenario, &self.needs[needs], stale);
             observation.last_effect = failing(*meta);
-            if self.scenario.witnessed {
-                let readings = observation.clone();
-                observation.witness.look(release, &readings, NOW);
-            }
             let hash = hash(&format!("{observation:?}"));
             self.observations.intern(hash, observation)
         })
     }
 
-    /// What a pass does to a world, in which it has seen something.
-    pub(super) fn done(
-        &mut self,
-        world: WorldId,
-        observation: Id<Observation>,
-        step: Option<Id<Step>>,
-    ) -> Rc<Done> {
-        let act = Act {
-            world,
-            observation,
-            step,
-        };
+    /// What a pass does to a world.
+    pub(super) fn done(&mut self, world: WorldId, step: Option<Id<Step>>) -> Rc<Done> {
+        let act = Act { world, step };
         if let Some(known) = self.done.get(&act) {
             return Rc::clone(known);
         }
-        let mut before = self.worlds[world].clone();
-        let mut done = before.clone();
-        let witness = &self.observations[observation].witness;
-        done.witness.clone_from(witness);
-        let mut after = before.clone();
+        let mut done = self.worlds[world].clone();
+        let mut crashed = done.clone();
         let harm = step.and_then(|step| {
             let step = &self.steps[step];
-            if self.scenario.witnessed {
-                done.witness.acts(step, NOW);
-            } else {
-                done.witness.notes(step);
-            }
-            after.ask_for(self.scenario, step);
+            crashed.ask_for(self.scenario, step);
             done.execute(self.scenario, step)
         });
-        before.change_process(self.scenario);
-        after.change_process(self.scenario);
         let worked_out = Rc::new(Done {
             done: self.world(done),
-            crashed_before: self.world(before),
-            crashed_after: self.world(after),
+            crashed_after: self.world(crashed),
             harm,
         });
         self.done.insert(act, Rc::clone(&worked_out));
@@ -380,19 +280,17 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// How the revisions that were noted are started and stopped: all in the same way.
-fn commands(spec: &BlueGreenReleaseSpec, noted: Noted) -> BTreeMap<u64, RevisionCommands> {
-    let Some(hosts) = &spec.fleet.hosts else {
-        return BTreeMap::new();
-    };
-    let commands = |number: u8| RevisionCommands {
+/// The revisions that are kept. But for the version, the spec never changes in the model.
+fn revisions(spec: &BlueGreenReleaseSpec, kept: Kept) -> BTreeMap<u64, RevisionSnapshot> {
+    let snapshot = |number: u8| RevisionSnapshot {
         version: Some(version(number)),
-        start: hosts.start.clone(),
-        stop: hosts.stop.clone(),
+        spec: BlueGreenReleaseSpec {
+            version: version(number),
+            ..spec.clone()
+        },
     };
-    let noted = noted.into_iter().flatten();
-    noted
-        .map(|(revision, number)| (revision, commands(number)))
+    let kept = kept.into_iter().flatten();
+    kept.map(|(revision, number)| (revision, snapshot(number)))
         .collect()
 }
 

@@ -5,7 +5,7 @@ use bluegreen_plan::{
     Decision, Health, Observation, Reading, Release, TargetId, decide, limits::FENCE,
 };
 
-use super::{Mutant, back, notes_nothing};
+use super::{Mutant, back};
 use crate::scenario;
 
 /// All of them, each with the invariant.
@@ -61,12 +61,6 @@ pub(in super::super) fn alone() -> Vec<(&'static str, Mutant)> {
             "goes on at once when an effect has failed",
             restless,
             small(scenario::side_by_side()),
-        ),
-        mutant(
-            "S16",
-            "asks for a stop that it has not noted",
-            notes_nothing,
-            small(scenario::existing()),
         ),
     ]
 }

@@ -7,18 +7,15 @@
 //! finds them out, so each of them shows what that invariant is for.
 
 mod alone;
+mod commands;
 mod people;
 
-use bluegreen_api::{
-    BlueGreenReleaseStatus, Color, Direction, DrainProof, Drained, Duration, Intent, Process,
-    Settle, StepKind, Time,
-};
-use bluegreen_plan::{
-    Decision, Health, Observation, Reading, Release, SendCommand, Step, TargetId, decide,
-    decide_whatever_status_says, limits::FENCE,
-};
+use bluegreen_api::{BlueGreenReleaseStatus, Color, Direction, Duration, Settle, Time};
+use bluegreen_plan::{Decision, Health, Observation, Reading, Release, Step, TargetId, decide};
 
 use super::{explore::Planner, scenario, scenario::Scenario};
+
+use commands::{forgets_doom, looks_once, starts_too_early, stops_in_hope};
 
 pub(super) use alone::alone;
 pub(super) use people::people;
@@ -104,46 +101,7 @@ pub(super) fn all() -> Vec<Mutant> {
             believes_silence,
             small(scenario::early_finish()),
         ),
-        // Whoever goes on in its place believes status then.
-        mutant(
-            "asks for a stop that it has not noted, and is lied to",
-            notes_nothing,
-            scenario::lied_to(scenario::side_by_side()),
-        ),
-        mutant(
-            "asks for the end of an instance that it has not noted, and is lied to",
-            notes_nothing,
-            scenario::lied_to(scenario::existing()),
-        ),
     ]
-}
-
-/// Takes a note for written that is not.
-fn notes_nothing(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let decide = decide_whatever_status_says;
-    let decision = decide(release, status, observation, now);
-    match decision.step {
-        Some(Step::Claim {
-            ref stops,
-            noted: Some(_),
-            ..
-        }) => {
-            let mut noted = release.clone();
-            noted.stops.clone_from(stops);
-            let mut observation = observation.clone();
-            decision
-                .step
-                .iter()
-                .for_each(|step| observation.witness.notes(step));
-            decide(&noted, status, &observation, now)
-        }
-        Some(_) | None => decision,
-    }
 }
 
 fn unsettled(
@@ -288,114 +246,6 @@ fn wrong_port(
     decision
 }
 
-/// The first target that leaves, is deregistered, and is not being stopped.
-fn withdrawn(status: &BlueGreenReleaseStatus) -> Option<usize> {
-    let forward = status
-        .course
-        .as_ref()
-        .is_some_and(|course| course.direction == Direction::Forward);
-    status
-        .targets
-        .iter()
-        .position(|target| {
-            let steps = &target.steps;
-            target.color == Color::Blue
-                && steps.terminated.is_none()
-                && steps.deregistered.is_some()
-                && target
-                    .process
-                    .as_ref()
-                    .is_none_or(|p| p.step == StepKind::Start)
-        })
-        .filter(|_| forward)
-}
-
-/// Makes a decision send a command about a target, as if the planner had chosen it.
-fn send(decision: &mut Decision, index: usize, kind: StepKind, version: &str, now: Time) {
-    let status = &mut decision.status;
-    status.fence += 1;
-    let operation = format!("bg-u-r1-x-{}", status.fence);
-    let target = &mut status.targets[index];
-    if kind == StepKind::Stop {
-        target.process = Some(Process {
-            operation: operation.clone(),
-            step: kind,
-            requested_at: now,
-            sent_at: now,
-            running_at: None,
-        });
-    }
-    status.intent = Some(Intent {
-        id: operation.clone(),
-        step: kind,
-        at: now,
-        targets: vec![format!("{}:{}", target.id, target.port)],
-        group: None,
-    });
-    decision.step = Some(Step::Send(SendCommand {
-        operation,
-        kind,
-        process: String::new(),
-        document: "x".to_owned(),
-        parameters: [("version", version), ("port", &target.port.to_string())]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        instances: vec![target.id.clone()],
-        port: 8080,
-        timeout: Duration::from_secs(60),
-    }));
-}
-
-fn stops_in_hope(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let mut decision = decide(release, status, observation, now);
-    let index = withdrawn(&decision.status);
-    let (None, Some(index)) = (&decision.step, index) else {
-        return decision;
-    };
-    let target = &mut decision.status.targets[index];
-    target.steps.drained = Some(Drained {
-        at: now,
-        proof: DrainProof::FullDelay,
-        since: now,
-        delay: Duration::ZERO,
-        settle: Duration::ZERO,
-        in_flight: None,
-        served: None,
-    });
-    send(&mut decision, index, StepKind::Stop, "v1", now);
-    decision
-}
-
-fn looks_once(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let mut earlier = status.clone();
-    let targets = earlier.targets.iter_mut();
-    for step in targets.flat_map(|target| &mut target.steps.deregistered) {
-        step.at = step.at - FENCE;
-    }
-    let mut decision = decide(release, &earlier, observation, now);
-    // What it writes down is the truth.
-    for target in &mut decision.status.targets {
-        let known = status.targets.iter().any(|other| {
-            (&other.id, other.port) == (&target.id, target.port)
-                && other.steps.deregistered.is_some()
-        });
-        if known && let Some(step) = &mut target.steps.deregistered {
-            step.at = step.at + FENCE;
-        }
-    }
-    decision
-}
-
 fn turns_forward(
     release: &Release,
     status: &BlueGreenReleaseStatus,
@@ -407,41 +257,6 @@ fn turns_forward(
         && let Some(course) = &mut decision.status.course
     {
         course.direction = Direction::Forward;
-    }
-    decision
-}
-
-fn forgets_doom(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let mut status = status.clone();
-    for target in &mut status.targets {
-        if target
-            .process
-            .as_ref()
-            .is_some_and(|p| p.step == StepKind::Stop)
-        {
-            target.process = None;
-        }
-    }
-    decide(release, &status, observation, now)
-}
-
-fn starts_too_early(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let mut decision = decide(release, status, observation, now);
-    let index = withdrawn(&decision.status);
-    // Its mistake is the one in its name: it does keep the pause after a failure.
-    let calm = observation.last_effect.is_none();
-    if let (None, Some(index), true) = (&decision.step, index, calm) {
-        send(&mut decision, index, StepKind::Start, "v2", now);
     }
     decision
 }

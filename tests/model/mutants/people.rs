@@ -1,13 +1,10 @@
 //! Planners that do what nobody has asked for, or not what somebody has.
 
 use bluegreen_api::{BlueGreenReleaseStatus, Course, PromotionMode, Time};
-use bluegreen_plan::{
-    Decision, Observation, Release, Step, Witness, decide, decide_whatever_status_says,
-    limits::LOOK_STALLED,
-};
+use bluegreen_plan::{Decision, Observation, Release, Step, decide, limits::LOOK_STALLED};
 
 use super::{Mutant, back};
-use crate::{canon::LONG_AGO, scenario};
+use crate::scenario;
 
 /// All of them.
 pub(in super::super) fn people() -> Vec<Mutant> {
@@ -41,11 +38,6 @@ pub(in super::super) fn people() -> Vec<Mutant> {
             "goes on although it is paused",
             deaf_to_pauses,
             scenario::asked(1, scenario::side_by_side()),
-        ),
-        mutant(
-            "believes what status says of a drain",
-            credulous,
-            scenario::lied_to(scenario::side_by_side()),
         ),
         mutant(
             "forgets a promotion",
@@ -147,19 +139,6 @@ fn deaf_to_pauses(
         course.paused_at = course.paused_at.or(paused_at);
     }
     decision
-}
-
-fn credulous(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let observation = Observation {
-        witness: Witness::looking_since(LONG_AGO),
-        ..observation.clone()
-    };
-    decide_whatever_status_says(release, status, &observation, now)
 }
 
 fn forgets_the_promotion(

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bluegreen_api::StopHow;
 use bluegreen_plan::{
-    CommandState, Group, Health, Instance, InstanceState, Invocation, LoadBalancerKind,
-    Observation, ProbeReading, Reading, StopReport, TargetId,
+    CommandState, Failure, FailureKind, Group, GroupSettings, Health, Instance, InstanceState,
+    Invocation, LoadBalancerKind, Observation, Pace, ProbeReading, Reading, StopReport, TargetId,
 };
 
 use super::{NOW, Reg, World};
@@ -30,20 +30,20 @@ impl World {
             groups: (0..scenario.groups)
                 .map(|index| Reading::Known(self.group(scenario, index, seen)))
                 .collect(),
-            commands: (needs.commands.iter().cloned())
-                .chain(self.witness.commands())
-                .map(|(id, _)| {
-                    let state = self.command(&id, stale);
-                    (id, Reading::Known(state))
-                })
+            commands: needs
+                .commands
+                .iter()
+                .map(|(id, _)| (id.clone(), Reading::Known(self.command(id, stale))))
                 .collect(),
             probes: needs
                 .probes
                 .iter()
                 .filter_map(|target| Some((target.clone(), self.probe(target)?)))
                 .collect(),
+            agents: Reading::Unknown(not_asked()),
+            documents: BTreeMap::new(),
+            pace: Pace::default(),
             last_effect: None,
-            witness: self.witness.clone(),
         }
     }
 
@@ -86,7 +86,9 @@ impl World {
             instance_targets: true,
             in_use: true,
             delay: TICK.times(u64::from(scenario.delay)),
+            settings: GroupSettings::default(),
             targets,
+            reasons: BTreeMap::new(),
         }
     }
 
@@ -128,5 +130,12 @@ impl World {
             in_flight: u64::from(slot.in_flight),
             served: 0,
         }))
+    }
+}
+
+fn not_asked() -> Failure {
+    Failure {
+        kind: FailureKind::NotAsked,
+        message: "it was not asked".to_owned(),
     }
 }

@@ -67,6 +67,8 @@ pub enum Reason {
     ClaimedByAnother,
     /// A target of the live version is not healthy for more than a minute.
     TargetsLost,
+    /// AWS refuses what the release asks for.
+    EffectRefused,
     /// The probe for requests in flight gives no figures.
     ProbeFailing,
     /// AWS shows what the record says.
@@ -83,7 +85,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -111,6 +113,7 @@ impl Reason {
         Self::DocumentUnsuitable,
         Self::ClaimedByAnother,
         Self::TargetsLost,
+        Self::EffectRefused,
         Self::ProbeFailing,
         Self::InSync,
         Self::Drifted,
@@ -150,6 +153,7 @@ impl Reason {
             Self::DocumentUnsuitable => "DocumentUnsuitable",
             Self::ClaimedByAnother => "ClaimedByAnother",
             Self::TargetsLost => "TargetsLost",
+            Self::EffectRefused => "EffectRefused",
             Self::ProbeFailing => "ProbeFailing",
             Self::InSync => "InSync",
             Self::Drifted => "Drifted",
@@ -195,6 +199,7 @@ impl Reason {
             | Self::DocumentUnsuitable
             | Self::ClaimedByAnother
             | Self::TargetsLost
+            | Self::EffectRefused
             | Self::RollbackFailed => true,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     limits::OLD_AT_REST,
     pass::Pass,
     planned::of_the_fleet,
-    preflight::{self, Preflight},
+    preflight::{self, Preflight, Problem},
     promotion, record, requests,
     roles::doomed,
     waits,
@@ -99,10 +99,18 @@ fn on_its_way(
     } else {
         converge::next(pass, world, status)
     };
-    let problem = impossible
-        .or_else(|| preflight::refused_effect(pass))
-        .or_else(|| preflight::on_the_way(pass, world, status))
-        .or_else(|| failures::on_the_way_back(pass, world, status));
+    let mut problems: Vec<Problem> = [
+        impossible,
+        preflight::refused_effect(pass),
+        preflight::on_the_way(pass, world, status),
+        failures::on_the_way_back(pass, world, status),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    // What needs a person comes first.
+    problems.sort_by_key(|problem| !problem.reason.stalls());
+    let problem = problems.into_iter().next();
     let waits = waits::waits(pass, world, status);
     let awaited = promotion::awaited(pass, world, status);
     let look_at = explain::on_its_way(pass, status, &waits, awaited, step.is_some(), problem);

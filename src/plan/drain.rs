@@ -266,7 +266,11 @@ fn delay_proves(
     target: &TargetStatus,
     probe: Option<Probed>,
 ) -> bool {
-    if probe.is_some() {
+    let registered = target
+        .drain
+        .iter()
+        .any(|drain| !never_in(target, &drain.group));
+    if probe.is_some() || !registered {
         return true;
     }
     let cut = world.groups.iter().all(|group| group.ends_connections());

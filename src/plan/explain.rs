@@ -257,7 +257,7 @@ pub(super) fn on_its_way(
         account.message = promotable(pass, status);
         account.next = None;
     } else if let Some(problem) = problem {
-        if problem.reason.stalls() {
+        if problem.reason.stalls() && !pass.release.deleting {
             account.phase = Phase::Stalled;
         }
         account.reason = problem.reason;

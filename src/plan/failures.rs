@@ -159,9 +159,11 @@ pub(super) fn never_healthy(
                     )
                 })
             }
-            (Some(_), Some(since)) if pass.now > since + timeout => Some(format!(
-                "{id}:{port} was healthy, and is not since {since}{reason}"
-            )),
+            (Some(_), Some(since)) if pass.now > since + timeout && target.drain.is_empty() => {
+                Some(format!(
+                    "{id}:{port} was healthy, and is not since {since}{reason}"
+                ))
+            }
             (Some(_), _) => None,
         }
     })

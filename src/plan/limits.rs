@@ -11,8 +11,9 @@ pub const FENCE: Duration = Duration::from_secs(5);
 /// How long after it was sent a command may not be listed yet.
 pub const LISTED_LATEST: Duration = Duration::from_secs(30);
 
-/// For so long after a target has ended a reading may still show it as registered.
-pub const ENDED_SHOWN_LATEST: Duration = Duration::from_secs(60);
+/// For so long after a target has ended a reading may still show it as registered: it was
+/// deregistered long before, and a reading is not older than an operation timeout.
+pub const ENDED_SHOWN_LATEST: Duration = Duration::from_secs(10);
 
 /// How long past its computed end a drain may stay unproven before `drain.onTimeout` applies.
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.

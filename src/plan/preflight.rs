@@ -285,11 +285,10 @@ pub(super) fn refused_effect(pass: &Pass<'_>) -> Option<Problem> {
     let last = pass.observation.last_effect.as_ref()?;
     let reason = match last.failure.kind {
         FailureKind::Denied => Reason::AccessDenied,
-        FailureKind::NotAsked
-        | FailureKind::Throttled
-        | FailureKind::NotFound
-        | FailureKind::Rejected
-        | FailureKind::Unavailable => Reason::CloudUnavailable,
+        FailureKind::NotFound | FailureKind::Rejected => Reason::EffectRefused,
+        FailureKind::NotAsked | FailureKind::Throttled | FailureKind::Unavailable => {
+            Reason::CloudUnavailable
+        }
     };
     Some(Problem {
         reason,

@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, RequestOutcome, TargetStatus, Time};
+use bluegreen_api::{
+    BlueGreenReleaseStatus, Duration, RequestOutcome, StepKind, TargetStatus, Time,
+};
+use bluegreen_plan::limits::{FENCE, LISTED_LATEST, RESEND};
 
 use super::{
     scenario::{Scenario, TICK},
@@ -34,6 +37,7 @@ fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time))
         for registration in &mut target.registrations {
             registration.requested_at.as_mut().map(&mut *f);
         }
+        target.unhealthy_since.as_mut().map(&mut *f);
         if let Some(health) = &mut target.health {
             f(&mut health.since);
             f(&mut health.last);
@@ -89,6 +93,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
         targets: _,
         intent,
         fence: _,
+        unreadable_since,
         next,
         timings,
         history,
@@ -97,6 +102,7 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
     *phase = bluegreen_api::Phase::Pending;
     message.clear();
     conditions.clear();
+    *unreadable_since = unreadable_since.map(|_| NOW);
     *intent = None;
     *next = None;
     *timings = None;
@@ -137,7 +143,16 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
     target.zone = None;
     if let Some(process) = &mut target.process {
         old(&mut process.requested_at, health);
-        old(&mut process.sent_at, bluegreen_plan::limits::RESEND);
+        // That long after it was sent a command that is not listed was never sent.
+        let limit = match process.step {
+            StepKind::Stop if !process.undone => LISTED_LATEST + FENCE,
+            StepKind::Start
+            | StepKind::Stop
+            | StepKind::Terminate
+            | StepKind::Register
+            | StepKind::Deregister => RESEND,
+        };
+        old(&mut process.sent_at, limit);
         process.running_at = process.running_at.map(|_| LONG_AGO);
     }
     for registration in &mut target.registrations {
@@ -145,6 +160,9 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         if let Some(at) = &mut registration.requested_at {
             old(at, health);
         }
+    }
+    if let Some(since) = &mut target.unhealthy_since {
+        old(since, health);
     }
     target.registrations.sort_by(|a, b| a.group.cmp(&b.group));
     if let Some(progress) = &mut target.health {
@@ -156,7 +174,12 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         // Its bound counts from it too, and is far away: every request that is not seen to have
         // been taken is made anew long before.
         if let Some(at) = &mut drain_record.requested_at {
-            *at = (*at).max(NOW - bluegreen_plan::limits::FENCE);
+            if drain_record.draining_seen_at.is_some() {
+                // It is as old as what was seen, but for a tick or two.
+                old(at, drain);
+            } else {
+                *at = (*at).max(NOW - bluegreen_plan::limits::FENCE);
+            }
         }
         if let Some(at) = &mut drain_record.draining_seen_at {
             old(at, drain);

@@ -52,7 +52,7 @@ pub(super) fn ended(release: &Release, status: &BlueGreenReleaseStatus, world: &
 pub(super) fn stopping(target: &TargetStatus) -> bool {
     let process = target.process.as_ref();
     let stop = process.is_some_and(|process| match process.step {
-        StepKind::Stop | StepKind::Terminate => true,
+        StepKind::Stop | StepKind::Terminate => !process.undone,
         StepKind::Start | StepKind::Register | StepKind::Deregister => false,
     });
     stop && target.steps.terminated.is_none()

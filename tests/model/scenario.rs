@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bluegreen_api::{
-    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, Duration, Existing, ExistingTermination,
+    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, DriftPolicy, Duration, Existing, ExistingTermination,
     FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector, MaxUnavailable,
     Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop, StopCommand,
     TargetGroupRef, Traffic,
@@ -112,6 +112,7 @@ fn spec(fleet: Fleet, groups: usize) -> BlueGreenReleaseSpec {
         promotion: Promotion::default(),
         retain: Duration::ZERO,
         on_failure: FailurePolicy::Rollback,
+        drift: DriftPolicy::Report,
         history: 1,
         adopt: Some(Adopt {
             version: version(1),

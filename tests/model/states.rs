@@ -48,10 +48,10 @@ impl State {
         let steps = &target.steps;
         let process = target.process.as_ref();
         let stopping = process.is_some_and(|p| match p.step {
-            StepKind::Stop | StepKind::Terminate => true,
+            StepKind::Stop | StepKind::Terminate => !p.undone,
             StepKind::Start | StepKind::Register | StepKind::Deregister => false,
         });
-        let starting = process.is_some_and(|p| p.running_at.is_none());
+        let starting = process.is_some_and(|p| p.running_at.is_none() && !p.undone);
         if steps.terminated.is_some() {
             Self::Terminated
         } else if stopping {

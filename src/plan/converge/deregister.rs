@@ -158,11 +158,11 @@ fn affordable<'a>(
     let hosts = planned(pass.spec(), world, status).len();
     let most_out = pass.spec().rollout.max_unavailable.of(hosts);
     let slots = most_out.saturating_sub(hosts_out(pass, world, status));
-    // A target that is out of service already costs nothing; those go first.
-    let (serving, sick): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .filter(|target| !serve::about_to_serve(world, target))
-        .partition(|target| serve::in_service(pass, world, status, target));
+    // A target that is out of service already costs nothing; those go first. One that is about to
+    // serve costs as much as one that does.
+    let (serving, sick): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|target| {
+        serve::in_service(pass, world, status, target) || serve::about_to_serve(world, target)
+    });
     let costly = |target: &TargetStatus| serving.iter().any(|t| id_of(t) == id_of(target));
     let mut chosen: Vec<&TargetStatus> = Vec::new();
     for target in sick.iter().chain(&serving) {

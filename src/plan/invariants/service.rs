@@ -238,7 +238,13 @@ pub(super) fn v6_stalled_with_a_cause(decided: &Decided<'_>) -> Option<String> {
         Outcome::RolledBack | Outcome::Aborted | Outcome::Superseded => true,
         Outcome::Promoted => false,
     });
-    if failed.is_some_and(|ended| ended.reason.as_ref().is_none_or(String::is_empty)) {
+    let cause = decided
+        .before
+        .course
+        .as_ref()
+        .and_then(|course| course.because.as_ref());
+    let kept = |reason: &Option<String>| cause.is_none() || reason.is_some();
+    if failed.is_some_and(|ended| !kept(&ended.reason)) {
         return Some("a release that went back has no cause in the history".to_owned());
     }
     let course = after.course.as_ref().filter(|_| readable(decided))?;

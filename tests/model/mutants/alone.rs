@@ -27,12 +27,6 @@ pub(in super::super) fn alone() -> Vec<(&'static str, Mutant)> {
             scenario::gated(),
         ),
         mutant(
-            "S3",
-            "withdraws the old ones when the first of the new is healthy",
-            leaves_with_the_first,
-            scenario::several(),
-        ),
-        mutant(
             "S4",
             "withdraws the new ones when the first of the old is back",
             returns_to_the_first,
@@ -103,19 +97,6 @@ fn one_for_all(
         }
     }
     observation
-}
-
-fn leaves_with_the_first(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    if back(status) {
-        return decide(release, status, observation, now);
-    }
-    let seen = one_for_all(observation, status, Color::Green);
-    decide(release, status, &seen, now)
 }
 
 fn returns_to_the_first(

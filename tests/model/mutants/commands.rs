@@ -41,6 +41,7 @@ fn send(decision: &mut Decision, index: usize, kind: StepKind, version: &str, no
             requested_at: now,
             sent_at: now,
             running_at: None,
+            undone: false,
         });
     }
     status.intent = Some(Intent {

@@ -1,7 +1,7 @@
 //! Planners that do what nobody has asked for, or not what somebody has.
 
 use bluegreen_api::{BlueGreenReleaseStatus, Course, PromotionMode, Time};
-use bluegreen_plan::{Decision, Observation, Release, Step, decide, limits::LOOK_STALLED};
+use bluegreen_plan::{Decision, Observation, Release, decide};
 
 use super::{Mutant, back};
 use crate::scenario;
@@ -27,11 +27,6 @@ pub(in super::super) fn people() -> Vec<Mutant> {
         mutant(
             "begins an aborted release again by itself",
             tries_again_by_itself,
-            scenario::asked(1, scenario::side_by_side()),
-        ),
-        mutant(
-            "leaves an intended stop half done while it is paused",
-            drops_everything_when_paused,
             scenario::asked(1, scenario::side_by_side()),
         ),
         mutant(
@@ -88,33 +83,6 @@ fn tries_again_by_itself(
         decision.status.failed_generation = None;
     }
     decision
-}
-
-fn paused(status: &BlueGreenReleaseStatus) -> bool {
-    let course = status.course.as_ref();
-    course.is_some_and(|course| course.paused_at.is_some())
-}
-
-fn drops_everything_when_paused(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    observation: &Observation,
-    now: Time,
-) -> Decision {
-    let decision = decide(release, status, observation, now);
-    match &decision.step {
-        Some(Step::Send(_)) if paused(&decision.status) => Decision {
-            status: BlueGreenReleaseStatus {
-                targets: status.targets.clone(),
-                intent: status.intent.clone(),
-                fence: status.fence,
-                ..decision.status
-            },
-            step: None,
-            look_at: now + LOOK_STALLED,
-        },
-        Some(_) | None => decision,
-    }
 }
 
 fn with_course(

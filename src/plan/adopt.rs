@@ -48,6 +48,12 @@ pub(super) fn strangers(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGre
             started_at: pass.now,
         });
     }
+    // The record that has ended gives way: there is one for each revision, instance and port.
+    let replaced = |target: &TargetStatus| {
+        let mut new = new.iter();
+        new.any(|new| new.revision == target.revision && id_of(new) == id_of(target))
+    };
+    status.targets.retain(|target| !replaced(target));
     status.targets.extend(new);
 }
 

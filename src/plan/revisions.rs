@@ -12,7 +12,7 @@ use super::{
 };
 use bluegreen_api::{
     BlueGreenReleaseStatus, Command, Direction, Hosts, Reason, Revision, RevisionSnapshot,
-    StepKind, StopCommand, TargetStatus,
+    StepKind, StopCommand, TargetStatus, is_a_version,
 };
 
 /// The commands of one revision are no longer than this, in bytes. A snapshot is one object, and
@@ -107,7 +107,8 @@ fn version(
     if forward && green == Some(revision.revision) {
         return Some(pass.spec().version.clone());
     }
-    revision.version.clone()
+    // A torn status may hold any text, and it goes to a host.
+    revision.version.clone().filter(|text| is_a_version(text))
 }
 
 /// Whether the revision that comes in has no snapshot yet.

@@ -50,7 +50,11 @@ pub(super) fn command_is_due(pass: &Pass<'_>, target: &TargetStatus, process: &P
 /// The operation id with which a command is sent again: the same where Systems Manager knows no
 /// command with it.
 pub(super) fn resent(pass: &Pass<'_>, target: &TargetStatus, step: StepKind) -> Option<String> {
-    let process = target.process.as_ref().filter(|p| p.step == step)?;
+    let whole = |operation: &str| fence_of(operation).parse::<u64>().is_ok();
+    let process = target
+        .process
+        .as_ref()
+        .filter(|p| p.step == step && whole(&p.operation))?;
     match pass.observation.commands.get(&process.operation) {
         Some(Reading::Known(CommandState::Absent)) => Some(process.operation.clone()),
         Some(Reading::Known(CommandState::Sent(_)) | Reading::Unknown(_)) | None => None,

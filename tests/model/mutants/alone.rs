@@ -2,7 +2,8 @@
 
 use bluegreen_api::{BlueGreenReleaseStatus, Color, Duration, StepKind, Time};
 use bluegreen_plan::{
-    Decision, Health, Observation, Reading, Release, TargetId, decide, limits::FENCE,
+    Decision, Health, Observation, Reading, Release, TargetId, decide, decide_unchecked,
+    limits::FENCE,
 };
 
 use super::{Mutant, back};
@@ -25,12 +26,6 @@ pub(in super::super) fn alone() -> Vec<(&'static str, Mutant)> {
             "takes the first healthy reading for the whole gate",
             hasty,
             scenario::gated(),
-        ),
-        mutant(
-            "S4",
-            "withdraws the new ones when the first of the old is back",
-            returns_to_the_first,
-            scenario::several(),
         ),
         mutant(
             "S6",
@@ -99,7 +94,20 @@ fn one_for_all(
     observation
 }
 
-fn returns_to_the_first(
+pub(super) fn leaves_with_the_first(
+    release: &Release,
+    status: &BlueGreenReleaseStatus,
+    observation: &Observation,
+    now: Time,
+) -> Decision {
+    if back(status) {
+        return decide(release, status, observation, now);
+    }
+    let seen = one_for_all(observation, status, Color::Green);
+    decide_unchecked(release, status, &seen, now)
+}
+
+pub(super) fn returns_to_the_first(
     release: &Release,
     status: &BlueGreenReleaseStatus,
     observation: &Observation,
@@ -109,7 +117,7 @@ fn returns_to_the_first(
         return decide(release, status, observation, now);
     }
     let seen = one_for_all(observation, status, Color::Blue);
-    decide(release, status, &seen, now)
+    decide_unchecked(release, status, &seen, now)
 }
 
 fn forgets_the_stopping(

@@ -97,6 +97,16 @@ pub(super) fn all() -> Vec<Mutant> {
             small(scenario::in_place()),
         ),
         mutant(
+            "withdraws the old ones when the first of the new is healthy",
+            alone::leaves_with_the_first,
+            scenario::several(),
+        ),
+        mutant(
+            "withdraws the new ones when the first of the old is back",
+            alone::returns_to_the_first,
+            scenario::several(),
+        ),
+        mutant(
             "counts on a probe that says nothing",
             believes_silence,
             small(scenario::early_finish()),

@@ -6,7 +6,7 @@ use super::{
     pass::Pass,
     planned::of_the_fleet,
     preflight::{self, Preflight},
-    promotion, record, requests,
+    promotion, record, requests, revisions,
     roles::doomed,
     waits,
     world::{World, id_of},
@@ -160,6 +160,7 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
     Needs {
         commands,
         probes,
+        revisions: revisions::needed(spec, status),
         ..Needs::default()
     }
 }

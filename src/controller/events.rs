@@ -79,7 +79,7 @@ pub(super) fn revision_not_understood(name: &str, error: &str) -> Notice {
 /// There is no status to say it in: that may be just what was refused.
 pub(super) fn refused(error: &Error) -> Option<Notice> {
     let action = match error {
-        Error::NameTaken { .. } => "NameTaken".to_owned(),
+        Error::NameTaken { name, .. } => format!("Name-{name}"),
         Error::Api { .. } | Error::NoAnswer { .. } | Error::Incomplete(_) | Error::Panicked => {
             format!("Code{}", error.refusal()?.code)
         }

@@ -128,13 +128,15 @@ fn object(
 ) -> Result<ControllerRevision, Error> {
     let uid = uid(release)?.to_owned();
     let owner = release.controller_owner_ref(&());
+    let mut owner = owner.ok_or(Error::Incomplete("name"))?;
+    owner.block_owner_deletion = Some(true);
     let data = serde_json::to_value(snapshot).expect("a spec can be written as JSON");
     Ok(ControllerRevision {
         metadata: ObjectMeta {
             name: Some(name(release, number)?),
             namespace: release.namespace(),
             labels: Some([(RELEASE_UID_LABEL.to_owned(), uid)].into()),
-            owner_references: Some(vec![owner.ok_or(Error::Incomplete("name"))?]),
+            owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         },
         data: RawExtension(data),

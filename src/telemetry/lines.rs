@@ -11,8 +11,8 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub struct OneLine<W> {
     to: W,
-    /// Whether the layer colours what it writes. It escapes the escape characters of others itself
-    /// then.
+    /// Whether the layer colours what it writes. A colour is then the one escape sequence that is
+    /// left.
     coloured: bool,
 }
 
@@ -24,9 +24,9 @@ impl<W> OneLine<W> {
 
     fn escaped(&self, event: &str) -> String {
         let mut line = String::with_capacity(event.len() + 1);
-        for character in event.chars() {
+        for (at, character) in event.char_indices() {
             match character {
-                '\u{1b}' if self.coloured => line.push(character),
+                '\u{1b}' if self.coloured && is_colour(&event[at..]) => line.push(character),
                 // Some viewers take the last two for line breaks as well.
                 character if character.is_control() || "\u{2028}\u{2029}".contains(character) => {
                     line.extend(character.escape_default());
@@ -36,6 +36,15 @@ impl<W> OneLine<W> {
         }
         line
     }
+}
+
+/// Whether a text begins with an escape sequence that sets a colour: `ESC [ 31 m`.
+fn is_colour(text: &str) -> bool {
+    let Some(sequence) = text.strip_prefix("\u{1b}[") else {
+        return false;
+    };
+    let number = |character: char| character.is_ascii_digit() || character == ';';
+    sequence.trim_start_matches(number).starts_with('m')
 }
 
 impl<W: Write> Write for OneLine<W> {

@@ -1,20 +1,21 @@
-//! Claims an object, and lets it go: the finalizer, and what is noted beside it.
+//! Claims an object, and lets it go: the finalizer, and the revisions that are kept.
 //!
 //! kube's own helper takes every success of the clean-up for its end, and a drain needs many
 //! passes. Here deletion is a plan like any other, and the finalizer is one of its effects.
-
-use std::collections::BTreeMap;
 
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::error::{Error, traced_call};
-use crate::api::{
-    BlueGreenRelease, COMMANDS_ANNOTATION, FINALIZER, NotedCommands, NotedStop, RevisionCommands,
+use super::{
+    Ctx, World,
+    error::{Error, traced_call},
+    memory::Revisions,
+    revisions,
 };
+use crate::api::{BlueGreenRelease, FINALIZER};
 
 /// How a change of the metadata ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,32 +28,41 @@ pub(super) enum Changed {
     Gone,
 }
 
-/// Puts our finalizer on and notes the commands and the stops, unless the object has changed since it
-/// was read or written.
-pub(super) async fn claim(
-    api: &Api<BlueGreenRelease>,
+/// Puts our finalizer on, unless the object has changed since it was read or written, and then has
+/// these revisions kept as ControllerRevisions and no others. The patch comes first: the garbage
+/// collector deletes the revisions after the object, which the finalizer keeps for as long as they
+/// are needed.
+pub(super) async fn claim<W: World>(
+    ctx: &Ctx<W>,
     object: &BlueGreenRelease,
-    commands: &BTreeMap<u64, RevisionCommands>,
-    stops: &[NotedStop],
+    known: &Revisions,
+    goal: &Revisions,
 ) -> Result<Changed, Error> {
+    let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     let mut names = object.finalizers().to_vec();
     if !names.iter().any(|name| name == FINALIZER) {
         names.push(FINALIZER.to_owned());
     }
-    let mut changes = vec![finalizers(&names)];
-    if !commands.is_empty() || !stops.is_empty() {
-        let noted = NotedCommands {
-            uid: uid(object)?.to_owned(),
-            revisions: commands.clone(),
-            stops: stops.to_vec(),
-        };
-        let mut annotations = object.annotations().clone();
-        annotations.insert(COMMANDS_ANNOTATION.to_owned(), noted.text());
-        changes.push(json!({
-            "op": "add", "path": "/metadata/annotations", "value": annotations,
-        }));
+    match change(&api, object, &names).await? {
+        Changed::Landed => {}
+        other @ (Changed::StartOver | Changed::Gone) => return Ok(other),
     }
-    change(api, object, changes).await
+    let uid = uid(object)?;
+    // Where this fails half-way, they are read again.
+    ctx.memory.drop_revisions(uid);
+    let mut kept = Revisions::new();
+    for (number, snapshot) in goal {
+        let snapshot = match known.get(number) {
+            Some(known) => known.clone(),
+            None => revisions::create(ctx, object, *number, snapshot).await?,
+        };
+        kept.insert(*number, snapshot);
+    }
+    for number in known.keys().filter(|number| !goal.contains_key(number)) {
+        revisions::delete(ctx, object, *number).await?;
+    }
+    ctx.memory.keep_revisions(uid, kept);
+    Ok(Changed::Landed)
 }
 
 /// Takes our finalizer off, unless the object has changed since it was read or written.
@@ -69,11 +79,7 @@ pub(super) async fn let_go(
     if names.len() == object.finalizers().len() {
         return Ok(Changed::Landed);
     }
-    change(api, object, vec![finalizers(&names)]).await
-}
-
-fn finalizers(names: &[String]) -> Value {
-    json!({ "op": "add", "path": "/metadata/finalizers", "value": names })
+    change(api, object, &names).await
 }
 
 fn uid(object: &BlueGreenRelease) -> Result<&str, Error> {
@@ -84,20 +90,19 @@ fn uid(object: &BlueGreenRelease) -> Result<&str, Error> {
 async fn change(
     api: &Api<BlueGreenRelease>,
     object: &BlueGreenRelease,
-    changes: Vec<Value>,
+    finalizers: &[String],
 ) -> Result<Changed, Error> {
     let version = object
         .metadata
         .resource_version
         .as_deref()
         .ok_or(Error::Incomplete("resourceVersion"))?;
-    let mut operations = vec![
-        json!({ "op": "test", "path": "/metadata/uid", "value": uid(object)? }),
-        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
-    ];
-    operations.extend(changes);
-    let operations =
-        serde_json::from_value(Value::Array(operations)).expect("these are a JSON patch");
+    let operations = json!([
+        { "op": "test", "path": "/metadata/uid", "value": uid(object)? },
+        { "op": "test", "path": "/metadata/resourceVersion", "value": version },
+        { "op": "add", "path": "/metadata/finalizers", "value": finalizers },
+    ]);
+    let operations = serde_json::from_value(operations).expect("these are a JSON patch");
     let patch = Patch::Json::<()>(operations);
     let params = PatchParams {
         field_manager: Some(super::report::FIELD_MANAGER.to_owned()),

@@ -1,11 +1,13 @@
 //! What the log says of decisions: one line for each that changes something, none for others.
 //! Which release it is about is in the span of the pass.
 
+use std::collections::BTreeMap;
+
 use tracing::info;
 
 use super::events::Notice;
 use crate::{
-    api::NotedStop,
+    api::RevisionSnapshot,
     plan::{Decision, Step, TargetId},
 };
 
@@ -31,7 +33,7 @@ pub(super) fn decided(decision: &Decision, notices: &[Notice]) {
 /// What a step is called, and what it is about.
 fn words(step: &Step) -> (&'static str, String) {
     match step {
-        Step::Claim { stops, noted, .. } => ("Claim", about(stops, noted.as_deref())),
+        Step::Claim { revisions } => ("Claim", numbers(revisions)),
         Step::RemoveFinalizer => ("RemoveFinalizer", String::new()),
         Step::Register { group: _, targets } => ("Register", listed(targets)),
         Step::Deregister { group: _, targets } => ("Deregister", listed(targets)),
@@ -40,15 +42,13 @@ fn words(step: &Step) -> (&'static str, String) {
     }
 }
 
-/// The targets whose stop is noted, and asked for next.
-fn about(stops: &[NotedStop], noted: Option<&str>) -> String {
-    let targets: Vec<&str> = stops
-        .iter()
-        .filter(|stop| Some(stop.operation.as_str()) == noted)
-        .flat_map(|stop| &stop.targets)
-        .map(String::as_str)
+/// The revisions that are kept from then on.
+fn numbers(revisions: &BTreeMap<u64, RevisionSnapshot>) -> String {
+    let numbers: Vec<String> = revisions
+        .keys()
+        .map(|number| format!("r{number}"))
         .collect();
-    targets.join(" ")
+    numbers.join(" ")
 }
 
 fn listed(targets: &[TargetId]) -> String {

@@ -31,6 +31,17 @@ pub(super) enum Error {
         verb: &'static str,
     },
 
+    /// A revision cannot be kept under its name.
+    #[error(
+        "the ControllerRevision {name} belongs to {owner} and not to this release; delete it, or give the release another name"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// What it belongs to.
+        owner: String,
+    },
+
     /// An object lacks what the API server gives to every object.
     #[error("the API server sent an object without {0}")]
     Incomplete(&'static str),
@@ -48,7 +59,10 @@ impl Error {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::NoAnswer { .. } | Self::Incomplete(_) | Self::Panicked => None,
+            Self::NoAnswer { .. }
+            | Self::NameTaken { .. }
+            | Self::Incomplete(_)
+            | Self::Panicked => None,
         }
     }
 

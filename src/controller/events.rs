@@ -62,14 +62,32 @@ pub(super) fn not_understood(generation: i64, error: &impl Display) -> Notice {
     )
 }
 
-/// A change or a reading that the API server refuses. There is no status to say it in: that may be
-/// just what was refused.
+/// A ControllerRevision of the release that this version does not understand.
+pub(super) fn revision_not_understood(name: &str, error: &str) -> Notice {
+    notice(
+        Severity::Warning,
+        "RevisionNotUnderstood",
+        name.to_owned(),
+        format!(
+            "the ControllerRevision {name} cannot be read, so that the commands of the spec count \
+             for this revision: {error}"
+        ),
+    )
+}
+
+/// A change or a reading that the API server refuses, or that an object of somebody else prevents.
+/// There is no status to say it in: that may be just what was refused.
 pub(super) fn refused(error: &Error) -> Option<Notice> {
-    let code = error.refusal()?.code;
+    let action = match error {
+        Error::NameTaken { name, .. } => format!("Name-{name}"),
+        Error::Api { .. } | Error::NoAnswer { .. } | Error::Incomplete(_) | Error::Panicked => {
+            format!("Code{}", error.refusal()?.code)
+        }
+    };
     Some(notice(
         Severity::Warning,
         "Refused",
-        format!("Code{code}"),
+        action,
         format!("Kubernetes does not let the release go on, which is tried again: {error}"),
     ))
 }

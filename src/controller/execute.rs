@@ -38,12 +38,9 @@ pub(super) async fn execute<W: World, C: Cloud>(
 ) -> Result<Executed, Error> {
     let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
     match step {
-        Step::Claim {
-            commands, stops, ..
-        } => {
-            ctx.memory.acts(&seen.release.uid, step, ctx.now());
-            Ok(changed(claim::claim(&api, object, commands, stops).await?))
-        }
+        Step::Claim { revisions } => Ok(changed(
+            claim::claim(ctx, object, &seen.release.revisions, revisions).await?,
+        )),
         Step::RemoveFinalizer => match claim::let_go(&api, object).await? {
             // It was the last thing to do for this object.
             Changed::Landed | Changed::Gone => Ok(Executed::Gone),
@@ -53,7 +50,6 @@ pub(super) async fn execute<W: World, C: Cloud>(
         | Step::Deregister { .. }
         | Step::Send(_)
         | Step::Terminate { .. } => {
-            ctx.memory.acts(&seen.release.uid, step, ctx.now());
             let result = effect(seen, step).await;
             remember(ctx, object, seen, result.map_err(Failure::from));
             Ok(Executed::Done)

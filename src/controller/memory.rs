@@ -1,13 +1,11 @@
 //! What is remembered of each object between two passes, in the process only.
 //!
-//! Losing it costs a pass or a retry, and puts a stop off until this process has seen for itself
-//! that it does no harm; never correctness, as long as status is the controller's own: whatever a
-//! decision must know after a restart is there. What it guards against a status that is not, and
-//! what of that is lost with it, is in ADR 7. None of it is written to status: a count that changes
-//! with each failure would make every write wake the next.
+//! Losing it costs a reconcile, a retry or a reading, never correctness: all that a decision must
+//! know after a restart is in status and in the ControllerRevisions. None of it is written to
+//! status: a count that changes with each failure would make every write wake the next.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     io,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,9 +17,12 @@ use tokio::time::Instant;
 
 use super::backoff::backoff;
 use crate::{
-    api::{BlueGreenRelease, FINALIZER, Time},
-    plan::{EffectFailure, Failure, Observation, Release, Step, Witness},
+    api::{BlueGreenRelease, FINALIZER, RevisionSnapshot, Time},
+    plan::{EffectFailure, Failure},
 };
+
+/// The revisions that are kept as ControllerRevisions, by number.
+pub(super) type Revisions = BTreeMap<u64, RevisionSnapshot>;
 
 /// What is remembered, by UID. A name can be given again to another object; a UID cannot.
 #[derive(Debug, Default)]
@@ -31,11 +32,11 @@ pub(super) struct Memory {
 
 #[derive(Debug, Default)]
 struct Entry {
-    witness: Witness,
     rest: Option<Rest>,
     effect: Option<EffectFailure>,
     failures: u32,
     effects: u32,
+    revisions: Option<Revisions>,
 }
 
 /// Nothing can be true before `until`, as long as the object looks like `face`. The instant is
@@ -142,28 +143,24 @@ impl Memory {
         backoff(uid, entry.failures)
     }
 
-    /// Takes a look at what was read of an object, and says what this process has seen of it.
-    pub(super) fn look(&self, release: &Release, observation: &Observation, now: Time) -> Witness {
-        let mut objects = self.lock();
-        let entry = objects.entry(release.uid.clone()).or_default();
-        entry.witness.look(release, observation, now);
-        entry.witness.clone()
+    /// The revisions that are kept, where this process has read or written them. They are
+    /// immutable, and nothing but the controller writes them.
+    pub(super) fn revisions(&self, uid: &str) -> Option<Revisions> {
+        self.lock().get(uid)?.revisions.clone()
     }
 
-    /// The stops whose end this process wants to know, whatever status says: what it has sent, and
-    /// what is noted of the one before it.
-    pub(super) fn stops(&self, release: &Release, now: Time) -> Vec<(String, Time)> {
+    /// The revisions were read or written.
+    pub(super) fn keep_revisions(&self, uid: &str, revisions: Revisions) {
         let mut objects = self.lock();
-        let entry = objects.entry(release.uid.clone()).or_default();
-        entry.witness.inherit(release, now);
-        entry.witness.commands().collect()
+        objects.entry(uid.to_owned()).or_default().revisions = Some(revisions);
     }
 
-    /// An effect is about to be made.
-    pub(super) fn acts(&self, uid: &str, step: &Step, now: Time) {
-        let mut objects = self.lock();
-        let entry = objects.entry(uid.to_owned()).or_default();
-        entry.witness.acts(step, now);
+    /// The revisions may have changed, or are not needed for now: they are read again before the
+    /// next decision that may rest on them.
+    pub(super) fn drop_revisions(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.revisions = None;
+        }
     }
 
     /// An effect was made.

@@ -29,6 +29,7 @@ mod probe;
 mod publisher;
 mod reconcile;
 mod report;
+mod revisions;
 mod run;
 mod standing;
 mod startup;

@@ -14,16 +14,18 @@ use super::{
     CloudProvider, Ctx, Probe, World,
     context::Guarded,
     error::{Error, traced_call},
+    memory::Revisions,
+    revisions,
 };
 use crate::{
     api::{
-        BlueGreenRelease, BlueGreenReleaseStatus, COMMANDS_ANNOTATION, FINALIZER, NotedCommands,
-        REQUEST_ANNOTATION, TargetGroupRef, Time,
+        BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, REQUEST_ANNOTATION, TargetGroupRef,
+        Time,
     },
     cloud::{self, Cloud, TargetGroupArn},
     plan::{
         CommandState, Failure, FailureKind, Group, Instance, Observation, Pace, ProbeReading,
-        Reading, Release, TargetId, Witness,
+        Reading, Release, TargetId,
     },
     telemetry,
 };
@@ -60,23 +62,13 @@ pub(super) async fn world<W: World>(
     ctx: &Ctx<W>,
     object: &BlueGreenRelease,
 ) -> Result<Seen<<W::Clouds as CloudProvider>::Cloud>, Error> {
-    let release = release(object)?;
+    let mut release = release(object)?;
     let unwritten = BlueGreenReleaseStatus::default();
     let status = object.status.as_ref().unwrap_or(&unwritten);
     let region = release.spec.aws.region.as_deref();
     let cloud = ctx.world.clouds().cloud(region);
-    let mut needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
-    // At rest nothing is brought back into service, so nobody needs to know.
-    let stops = ctx.memory.stops(&release, ctx.now());
-    let stops = stops.into_iter().filter(|_| status.course.is_some());
-    for (operation, sent_at) in stops {
-        let known = needs.commands.iter_mut().find(|(id, _)| *id == operation);
-        match known {
-            // It is looked for from then on, and status may say anything.
-            Some((_, since)) => *since = (*since).min(sent_at),
-            None => needs.commands.push((operation, sent_at)),
-        }
-    }
+    let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
+    release.revisions = kept(ctx, object, needs.revisions).await?;
     let began_at = ctx.now();
     let (fleet, groups, commands) = join3(
         fleet(&cloud, &release),
@@ -96,7 +88,7 @@ pub(super) async fn world<W: World>(
     let probes = probes(ctx, &release, &fleet, &needs.probes).await;
     let (groups, arns) = groups.into_iter().unzip();
     let last_effect = ctx.memory.last_effect(&release.uid);
-    let mut observation = Observation {
+    let observation = Observation {
         began_at,
         fleet,
         groups,
@@ -106,9 +98,7 @@ pub(super) async fn world<W: World>(
         documents: BTreeMap::new(),
         pace: Pace::default(),
         last_effect,
-        witness: Witness::default(),
     };
-    observation.witness = ctx.memory.look(&release, &observation, ctx.now());
     Ok(Seen {
         release,
         observation,
@@ -119,8 +109,6 @@ pub(super) async fn world<W: World>(
 
 fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
     let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
-    let annotation = |name: &str| object.annotations().get(name).map(String::as_str);
-    let noted = NotedCommands::of(&uid, annotation(COMMANDS_ANNOTATION));
     Ok(Release {
         generation: object
             .metadata
@@ -128,12 +116,39 @@ fn release(object: &BlueGreenRelease) -> Result<Release, Error> {
             .ok_or(Error::Incomplete("generation"))?,
         spec: object.spec.clone(),
         finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
-        commands: noted.revisions,
-        stops: noted.stops,
+        revisions: Revisions::new(),
         deleting: object.metadata.deletion_timestamp.is_some(),
-        request: annotation(REQUEST_ANNOTATION).map(ToOwned::to_owned),
+        request: object.annotations().get(REQUEST_ANNOTATION).cloned(),
         uid,
     })
+}
+
+/// The revisions that are kept of a release. They are read once, and then remembered for as long
+/// as they are needed. The finalizer comes before the first of them, so a release at rest without
+/// it has none; and one at rest that is deleted begins nothing.
+async fn kept<W: World>(
+    ctx: &Ctx<W>,
+    object: &BlueGreenRelease,
+    needed: bool,
+) -> Result<Revisions, Error> {
+    let uid = object.uid().ok_or(Error::Incomplete("uid"))?;
+    if !needed {
+        ctx.memory.drop_revisions(&uid);
+        return Ok(Revisions::new());
+    }
+    if let Some(known) = ctx.memory.revisions(&uid) {
+        return Ok(known);
+    }
+    let claimed = object.finalizers().iter().any(|name| name == FINALIZER);
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let mut status = object.status.iter();
+    let in_progress = status.any(|status| status.course.is_some());
+    if !in_progress && (deleting || !claimed) {
+        return Ok(Revisions::new());
+    }
+    let read = revisions::read(ctx, object).await?;
+    ctx.memory.keep_revisions(&uid, read.clone());
+    Ok(read)
 }
 
 async fn fleet<C: Cloud>(

@@ -130,7 +130,9 @@ fn begin(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
             && target.color == Color::Blue
             && target.steps.terminated.is_none()
     });
-    status.revision += 1;
+    // A status that was emptied counts from the beginning, and a number is given once.
+    let kept = pass.release.revisions.keys().max().copied();
+    status.revision = status.revision.max(kept.unwrap_or(0)) + 1;
     let green = Revision {
         revision: status.revision,
         version: Some(spec.version.clone()),

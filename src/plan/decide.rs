@@ -7,7 +7,7 @@ use super::{
     pass::Pass,
     planned::of_the_fleet,
     preflight::{self, Preflight, Problem},
-    promotion, record, requests,
+    promotion, record, requests, revisions,
     roles::doomed,
     waits,
     world::{World, id_of},
@@ -188,5 +188,6 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
             Vec::new()
         },
         may_be_old: (resting && !begins).then_some(OLD_AT_REST),
+        revisions: revisions::needed(spec, status),
     }
 }

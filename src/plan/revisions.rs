@@ -11,8 +11,8 @@ use super::{
     roles::{Manner, revision_of},
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Command, Direction, Hosts, Reason, Revision, RevisionSnapshot,
-    StepKind, StopCommand, TargetStatus, is_a_version,
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Command, Direction, Hosts, Reason, Revision,
+    RevisionSnapshot, StepKind, StopCommand, TargetStatus, is_a_version,
 };
 
 /// The commands of one revision are no longer than this, in bytes. A snapshot is one object, and
@@ -109,6 +109,12 @@ fn version(
     }
     // A torn status may hold any text, and it goes to a host.
     revision.version.clone().filter(|text| is_a_version(text))
+}
+
+/// Whether a decision may rest on the snapshots: a release is in progress, or may begin.
+pub(super) fn needed(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus) -> bool {
+    let live = status.blue.as_ref().and_then(|blue| blue.version.as_ref());
+    status.course.is_some() || live != Some(&spec.version)
 }
 
 /// Whether the revision that comes in has no snapshot yet.

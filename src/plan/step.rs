@@ -77,6 +77,8 @@ pub struct Needs {
     pub commands: Vec<(String, Time)>,
     /// The targets whose probe is to be asked.
     pub probes: Vec<TargetId>,
+    /// Whether the revisions that are kept as ControllerRevisions are to be known.
+    pub revisions: bool,
     /// Whether it is to be asked which SSM agents are online.
     pub agents: bool,
     /// The SSM documents that are to be described.

@@ -7,6 +7,7 @@
 
 mod collector;
 mod endpoint;
+mod lines;
 mod spans;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,6 +29,7 @@ use tracing_subscriber::{
 use collector::Collector;
 
 pub use endpoint::{Endpoint, EndpointError};
+pub use lines::OneLine;
 pub(crate) use spans::{LOG_ONLY, aws, failed, kubernetes, noted, probe};
 
 /// How long a batch may take to be delivered, connecting included. The next one waits meanwhile,

@@ -2,7 +2,6 @@
 //! middle of a release; and what it says where it cannot work. Whatever happens, the release ends
 //! well, nothing is done twice, and no request fails.
 
-mod forged;
 mod versions;
 
 use std::time::Duration;
@@ -67,10 +66,6 @@ pub(crate) async fn suite(real: &Real, suite: &mut Suite) {
         (
             "two controllers without a lease",
             versions::without_a_lease(real, &cluster).boxed_local(),
-        ),
-        (
-            "a status that somebody made up stops nothing that serves",
-            forged::stops_nothing_that_serves(real, &cluster).boxed_local(),
         ),
     ];
     suite.together(Side::Real, cases).await;
@@ -142,7 +137,22 @@ async fn waits_for_permission(real: &Real, cluster: &Cluster) {
         releases,
     ))
     .await;
+    let revisions = "--resource=controllerrevisions.apps";
+    kubectl(&role(
+        "revisions",
+        "--verb=get,list,create,delete",
+        revisions,
+    ))
+    .await;
     let subject = "--serviceaccount=forbidden:releaser";
+    kubectl(&[
+        "create",
+        "rolebinding",
+        "revisions",
+        "--role=revisions",
+        subject,
+    ])
+    .await;
     let bound = [
         "create",
         "rolebinding",

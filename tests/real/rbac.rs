@@ -19,8 +19,11 @@ use super::{
     helm::{NAMESPACE, RELEASE, apply},
     report::{Case, Side, Suite},
     servers::Cluster,
-    tools::run,
+    tools::{run, word},
 };
+
+/// The version after the new one.
+const NEXT_VERSION: &str = "1.9.0";
 
 /// A verb on a resource, as the roles write them: `list bluegreen.dev/bluegreenreleases`.
 type Right = String;
@@ -74,7 +77,7 @@ async fn in_one_namespace(real: &Real, cluster: &Cluster) {
     exercise(real, cluster, field, &[&watch], &Place::HereLed { lease }).await;
 }
 
-/// A release there and back, a takeover, a handover, an object that is not understood and one
+/// A release and another one, a takeover, a handover, an object that is not understood and one
 /// that does not fit, a deletion.
 async fn exercise(real: &Real, cluster: &Cluster, field: Field, values: &[&str], place: &Place) {
     let chart = real.tools.project.join("charts/bluegreen-controller");
@@ -108,6 +111,7 @@ async fn exercise(real: &Real, cluster: &Cluster, field: Field, values: &[&str],
     }
     first.end(Signal::KILL).await;
     field.until_released(NEW_VERSION).await;
+    another_release(&field, cluster).await;
     let mut third = start("third");
     third.until_ready_says("standing by").await;
     assert!(second.end(Signal::TERM).await.success());
@@ -116,6 +120,41 @@ async fn exercise(real: &Real, cluster: &Cluster, field: Field, values: &[&str],
     run(&mut cluster.kubectl(&delete)).await.good();
     assert!(third.end(Signal::TERM).await.success());
     field.close().await;
+}
+
+/// A release of which the revision is there already, as after a create whose answer was lost, and with
+/// which an earlier one is over: one is read by its name, and one is deleted.
+async fn another_release(field: &Field, cluster: &Cluster) {
+    let kubectl = async |arguments: &[&str]| {
+        let arguments = [arguments, &["-n", &field.namespace]].concat();
+        run(&mut cluster.kubectl(&arguments)).await.good()
+    };
+    let short = r#"{"spec":{"history":1}}"#;
+    kubectl(&["patch", "--type=merge", "bgr/snackgame", "-p", short]).await;
+    let revisions = kubectl(&["get", "controllerrevisions", "-o", "json"]).await;
+    let revisions: Value = serde_json::from_str(&revisions).unwrap();
+    let mut items = revisions["items"].as_array().unwrap().iter();
+    let last = items.find(|one| one["revision"] == 1).unwrap();
+    let name = last["metadata"]["name"].as_str().unwrap();
+    let next = serde_json::json!({
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": format!("{}2", name.trim_end_matches('1')),
+            "ownerReferences": last["metadata"]["ownerReferences"],
+        },
+        "revision": 2,
+        "data": {},
+    });
+    let file = cluster
+        .folder()
+        .join(format!("{}.revision.json", field.namespace));
+    std::fs::write(&file, next.to_string()).unwrap();
+    kubectl(&["create", "-f", word(&file)]).await;
+    field.apply(cluster, NEXT_VERSION).await;
+    field.until_released(NEXT_VERSION).await;
+    let left = kubectl(&["get", "controllerrevisions", "-o", "name"]).await;
+    assert_eq!(left.lines().count(), 2, "{left}");
 }
 
 async fn until_paused(field: &Field, controller: &Controller, paused: bool) {

@@ -249,3 +249,42 @@ fn alerts_and_dashboard_show_metrics_that_there_are() {
         }
     }
 }
+
+/// A template's text, in one line.
+fn template(name: &str) -> String {
+    let text = text(&chart("bluegreen-controller").join("templates").join(name));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_admission_policy_is_there_where_the_cluster_knows_it_and_the_values_want_it() {
+    let policy = template("admissionpolicy.yaml");
+    assert_eq!(
+        values("bluegreen-controller")["admissionPolicy"]["enabled"],
+        true
+    );
+    assert!(policy.contains(
+        r#"{{- if and .Values.admissionPolicy.enabled (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) }}"#
+    ));
+    assert!(policy.contains("kind: ValidatingAdmissionPolicyBinding"));
+    assert!(policy.contains("validationActions: [Deny]"));
+    // Of two controllers for a namespace each, neither may refuse what the other does.
+    assert!(policy.contains("kubernetes.io/metadata.name: {{ . }}"));
+}
+
+#[test]
+fn the_controller_may_create_and_delete_revisions_and_never_change_one() {
+    let roles = template("rbac.yaml");
+    let rule =
+        "- apiGroups: [apps] resources: [controllerrevisions] verbs: [get, list, create, delete]";
+    assert!(roles.contains(rule), "{roles}");
+    assert_eq!(roles.matches("controllerrevisions").count(), 1);
+}
+
+#[test]
+fn no_user_gets_a_right_on_releases_that_the_values_do_not_ask_for() {
+    assert_eq!(
+        values("bluegreen-controller")["rbac"]["aggregateRoles"],
+        false
+    );
+}

@@ -36,6 +36,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.serviceAccount.name | default (ternary (include "bluegreen.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
+{{- /* The admission policy's. It belongs to the cluster, in which another release of this chart may have
+the same name in another namespace. */ -}}
+{{- define "bluegreen.policy" -}}
+{{- with .Values.watchNamespace -}}
+{{- printf "%s-%s" (include "bluegreen.fullname" $) . -}}
+{{- else -}}
+{{- include "bluegreen.fullname" . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "bluegreen.lease" -}}
 {{- .Values.leaderElection.leaseName | default (include "bluegreen.fullname" .) -}}
 {{- end -}}

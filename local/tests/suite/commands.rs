@@ -1,14 +1,14 @@
-//! How revisions are started and stopped, where the spec has begun to say it in another way, and
-//! where status says something of its own.
+//! How revisions are started and stopped, where the spec has begun to describe it in another way.
 
-use bluegreen::api::{BlueGreenReleaseStatus, COMMANDS_ANNOTATION, NotedCommands, Phase};
+use bluegreen::api::{BlueGreenReleaseStatus, Phase, RevisionSnapshot};
+use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Manifest, NAME, NEW, Scene, THIRD, World, calls};
+use crate::harness::{Manifest, NAME, NEW, OLD, Scene, THIRD, World, calls};
 
 /// What the second manifest gives as the longest time of a stop, in seconds. The built-in way to
 /// stop a unit gives another.
@@ -39,6 +39,26 @@ fn longest(world: &World) -> Vec<String> {
         .collect()
 }
 
+fn revisions(world: &World) -> Api<ControllerRevision> {
+    Api::default_namespaced(world.client.clone())
+}
+
+/// The number and the version of each revision that is kept.
+async fn kept(world: &World) -> Vec<(u64, String)> {
+    let found = revisions(world).list(&ListParams::default()).await.unwrap();
+    let mut kept: Vec<(u64, String)> = found
+        .items
+        .into_iter()
+        .map(|object| {
+            let snapshot: RevisionSnapshot = serde_json::from_value(object.data.0).unwrap();
+            let number = object.revision.unwrap().try_into().unwrap();
+            (number, snapshot.version.unwrap())
+        })
+        .collect();
+    kept.sort();
+    kept
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_version_is_stopped_as_the_spec_said_when_it_began() {
     let scene = Scene::side_by_side().short();
@@ -61,50 +81,51 @@ async fn a_version_is_stopped_as_the_spec_said_when_it_began() {
     world.until_released(900).await;
     let last = longest(&world).split_off(both.len());
     assert!(last.iter().all(|one| one == LONGEST), "{last:?}");
-    let release = world.release().await.unwrap();
-    let text = release.annotations().get(COMMANDS_ANNOTATION);
-    let noted = NotedCommands::of(&release.uid().unwrap(), text.map(String::as_str));
-    let versions: Vec<_> = noted
-        .revisions
-        .iter()
-        .map(|(revision, commands)| (*revision, commands.version.as_deref().unwrap()))
-        .collect();
-    assert_eq!(versions, [(2, THIRD), (3, NEW)]);
+    let kept: Vec<(u64, String)> = kept(&world).await;
+    let versions = [OLD, NEW, THIRD, NEW].map(ToOwned::to_owned);
+    assert_eq!(kept, (0..).zip(versions).collect::<Vec<_>>());
     world.end().await;
 }
 
+/// A controller that begins in the middle of a release reads them from the API server.
 #[tokio::test(start_paused = true)]
-async fn without_what_was_noted_the_spec_counts() {
-    let scene = Scene::side_by_side().short();
-    let manifest = Manifest::of(&scene);
-    let world = World::new(scene, 951).await;
-    world.start();
-    world.apply(&manifest).await;
-    world.until_released(900).await;
-    let first = longest(&world).len();
+async fn without_the_revisions_the_spec_counts() {
+    for removed in [false, true] {
+        let scene = Scene::side_by_side().short();
+        let manifest = Manifest::of(&scene);
+        let world = World::new(scene, 951).await;
+        world.start();
+        world.apply(&manifest).await;
+        world.until_released(900).await;
+        let first = longest(&world).len();
 
-    let next = otherwise(manifest).with("version", json!(THIRD));
-    world.apply(&next).await;
-    let draining =
-        |status: &BlueGreenReleaseStatus| status.phase == Phase::Draining && status.revision == 2;
-    world.until("it drains", 300, draining).await;
-    for text in [Value::Null, json!("{ not json")] {
-        let annotations = json!({ COMMANDS_ANNOTATION: text });
-        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
-        let params = PatchParams::default();
-        world.releases.patch(NAME, &params, &patch).await.unwrap();
+        let next = otherwise(manifest).with("version", json!(THIRD));
+        world.apply(&next).await;
+        let draining = |status: &BlueGreenReleaseStatus| {
+            status.phase == Phase::Draining && status.revision == 2
+        };
+        world.until("it drains", 300, draining).await;
+        world.control.stop().await;
+        if removed {
+            let (api, params) = (revisions(&world), DeleteParams::default());
+            for object in api.list(&ListParams::default()).await.unwrap() {
+                api.delete(&object.name_any(), &params).await.unwrap();
+            }
+        }
+        world.start();
+        world.until_released(900).await;
+        let second = longest(&world).split_off(first);
+        assert!(!second.is_empty());
+        let by_spec = second.iter().all(|one| one == LONGEST);
+        assert_eq!(by_spec, removed, "{second:?}");
+        world.end().await;
     }
-    world.until_released(900).await;
-    let second = longest(&world).split_off(first);
-    assert!(!second.is_empty());
-    assert!(second.iter().all(|one| one == LONGEST), "{second:?}");
-    world.end().await;
 }
 
-/// Whoever empties the status loses what the controller knows, and gets no commands of an earlier
-/// revision for that.
+/// A status that was emptied lost what the controller knows. The next revision gets no commands of
+/// an earlier one for that.
 #[tokio::test(start_paused = true)]
-async fn a_number_that_was_noted_is_not_given_again() {
+async fn a_number_is_not_given_again() {
     let scene = Scene::side_by_side().short();
     let manifest = Manifest::of(&scene);
     let world = World::new(scene, 952).await;

@@ -12,7 +12,6 @@
 mod careless;
 mod commands;
 mod faults;
-mod forged;
 mod gitops;
 mod harness;
 mod hostile;
@@ -21,3 +20,4 @@ mod kills;
 mod releases;
 mod replicas;
 mod timing;
+mod torn;

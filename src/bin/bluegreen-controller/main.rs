@@ -16,7 +16,7 @@ use bluegreen::{
         Authority, HttpProbes, LeaseOptions, Metrics, Options, Outside, Parts, Planner, StartError,
         SystemClock, client_config, connect, identity, run,
     },
-    telemetry::{Endpoint, EndpointError, Traces, subscriber},
+    telemetry::{Endpoint, EndpointError, OneLine, Traces, subscriber},
 };
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tokio::{
@@ -341,10 +341,11 @@ fn log(format: LogFormat, traces: Option<&Traces>) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new(LOGGED), Some(error)),
     };
+    // In a file colours would be noise.
+    let coloured = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer()
-        // In a file colours would be noise.
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+        .with_ansi(coloured)
+        .with_writer(move || OneLine::new(io::stderr(), coloured));
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

@@ -12,6 +12,7 @@ mod page;
 mod pass;
 mod planner;
 mod probe;
+mod revisions;
 mod running;
 mod server;
 mod traces;

@@ -460,6 +460,7 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
             id: "i-1".to_owned(),
             port: 8080,
         }],
+        ..plan::Needs::default()
     };
     harness.server.edit(|object| {
         object["spec"]["drain"] = json!({ "inFlight": { "http": {

@@ -33,9 +33,7 @@ pub(super) fn acts_once(
         return decision(
             status.clone(),
             Some(Step::Claim {
-                commands: BTreeMap::new(),
-                stops: Vec::new(),
-                noted: None,
+                revisions: BTreeMap::new(),
             }),
             now,
         );

@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tower::{Service, service_fn};
 
 use super::note;
+use crate::api::RELEASE_UID_LABEL;
 
 pub(super) const UID: &str = "6f0c1c2e-0000-4000-8000-000000000001";
 
@@ -44,6 +45,7 @@ struct State {
     faults: VecDeque<(Method, Fault)>,
     patches: Vec<Value>,
     statuses: Vec<Value>,
+    revisions: Vec<Value>,
     changes: broadcast::Sender<Value>,
     on_put: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -79,6 +81,7 @@ impl Server {
             faults: VecDeque::new(),
             patches: Vec::new(),
             statuses: Vec::new(),
+            revisions: Vec::new(),
             changes: broadcast::channel(100).0,
             on_put: None,
         })))
@@ -135,6 +138,16 @@ impl Server {
         self.0.lock().unwrap().statuses.clone()
     }
 
+    /// The ControllerRevisions that there are.
+    pub(super) fn revisions(&self) -> Vec<Value> {
+        self.0.lock().unwrap().revisions.clone()
+    }
+
+    /// Puts a ControllerRevision there as another client would.
+    pub(super) fn add_revision(&self, revision: Value) {
+        self.0.lock().unwrap().revisions.push(revision);
+    }
+
     pub(super) fn service(
         &self,
     ) -> impl Service<
@@ -172,11 +185,15 @@ impl Server {
         if query.contains("watch=") {
             return Ok(self.watch());
         }
-        note(format!(
-            "{} {}",
-            head.method,
-            path.rsplit("bluegreenreleases").next().unwrap_or("")
-        ));
+        let revisions = path.split("/controllerrevisions").nth(1);
+        note(match revisions {
+            Some(named) => format!("{} revisions{named}", head.method),
+            None => format!(
+                "{} {}",
+                head.method,
+                path.rsplit("bluegreenreleases").next().unwrap_or("")
+            ),
+        });
         let fault = self.take_fault(&head.method);
         match &fault {
             Some(Fault::Hang) => pending::<()>().await,
@@ -186,7 +203,13 @@ impl Server {
             }
             Some(Fault::LoseReply) | None => {}
         }
-        let answer = self.0.lock().unwrap().handle(&head.method, &path, &body);
+        let answer = {
+            let mut state = self.0.lock().unwrap();
+            match revisions {
+                Some(named) => state.revision(&head.method, named, &query, &body),
+                None => state.handle(&head.method, &path, &body),
+            }
+        };
         match fault {
             Some(Fault::LoseReply) => Err(std::io::Error::other("connection reset")),
             _ => Ok(answer),
@@ -255,6 +278,48 @@ impl State {
         }
     }
 
+    /// Answers a request for ControllerRevisions.
+    fn revision(
+        &mut self,
+        method: &Method,
+        named: &str,
+        query: &str,
+        body: &[u8],
+    ) -> Response<Body> {
+        let named = named.trim_start_matches('/');
+        let is = |one: &Value, name: &Value| one["metadata"]["name"] == *name;
+        let found = self.revisions.iter().position(|one| is(one, &json!(named)));
+        match (method, found) {
+            (&Method::GET, _) if named.is_empty() => {
+                let label = format!("labelSelector=bluegreen.dev%2Frelease-uid%3D{UID}");
+                assert!(query.contains(&label), "{query}");
+                let ours = |one: &&Value| one["metadata"]["labels"][RELEASE_UID_LABEL] == UID;
+                let items: Vec<&Value> = self.revisions.iter().filter(ours).collect();
+                respond(
+                    StatusCode::OK,
+                    &json!({
+                        "apiVersion": "apps/v1", "kind": "ControllerRevisionList",
+                        "metadata": { "resourceVersion": "1" }, "items": items,
+                    }),
+                )
+            }
+            (&Method::POST, _) => {
+                let sent: Value = serde_json::from_slice(body).unwrap();
+                let name = &sent["metadata"]["name"];
+                if self.revisions.iter().any(|one| is(one, name)) {
+                    return refuse_as(409, "AlreadyExists", &format!("{name} already exists"));
+                }
+                self.revisions.push(sent.clone());
+                respond(StatusCode::CREATED, &sent)
+            }
+            (&Method::GET, Some(index)) => respond(StatusCode::OK, &self.revisions[index]),
+            (&Method::DELETE, Some(index)) => {
+                respond(StatusCode::OK, &self.revisions.remove(index))
+            }
+            _ => refuse(404, "not found"),
+        }
+    }
+
     fn put_status(&mut self, mut object: Value, sent: &Value) -> Response<Body> {
         if let Some(happens) = self.on_put.take() {
             happens();
@@ -302,6 +367,10 @@ fn refuse(code: u16, message: &str) -> Response<Body> {
         422 => "Invalid",
         _ => "InternalError",
     };
+    refuse_as(code, reason, message)
+}
+
+fn refuse_as(code: u16, reason: &str, message: &str) -> Response<Body> {
     let status = StatusCode::from_u16(code).unwrap();
     respond(
         status,

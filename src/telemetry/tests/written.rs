@@ -13,7 +13,7 @@ use tracing::{Dispatch, subscriber::NoSubscriber};
 /// its answer would count for all.
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
-/// Lines of JSON. Clones are the same.
+/// Lines, of JSON unless a test wants them as text. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -24,10 +24,15 @@ impl Written {
         Self(Arc::default())
     }
 
+    /// The text since the last time.
+    pub(crate) fn text(&self) -> String {
+        let written = std::mem::take(&mut *self.0.lock().unwrap());
+        String::from_utf8(written).unwrap()
+    }
+
     /// The lines since the last time.
     pub(crate) fn lines(&self) -> Vec<Value> {
-        let written = std::mem::take(&mut *self.0.lock().unwrap());
-        let lines = String::from_utf8(written).unwrap();
+        let lines = self.text();
         let lines = lines
             .lines()
             .map(|line| serde_json::from_str(line).unwrap());

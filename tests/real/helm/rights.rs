@@ -19,6 +19,34 @@ const RIGHTS: &[(&str, &str, &str, &str, bool)] = &[
     ),
     (
         "controller",
+        "list",
+        "controllerrevisions.apps",
+        "games",
+        true,
+    ),
+    (
+        "controller",
+        "create",
+        "controllerrevisions.apps",
+        "games",
+        true,
+    ),
+    (
+        "controller",
+        "delete",
+        "controllerrevisions.apps",
+        "games",
+        true,
+    ),
+    (
+        "controller",
+        "patch",
+        "controllerrevisions.apps",
+        "games",
+        false,
+    ),
+    (
+        "controller",
         "create",
         "events.events.k8s.io",
         "games",
@@ -62,7 +90,8 @@ const RIGHTS: &[(&str, &str, &str, &str, bool)] = &[
 pub(super) async fn rights(real: &Real) {
     let cluster = Cluster::start(real).await;
     let chart = charts(real).join("bluegreen-controller");
-    apply(&cluster, "install", &chart, &["--create-namespace"]).await;
+    let values = ["--create-namespace", "--set=rbac.aggregateRoles=true"];
+    apply(&cluster, "install", &chart, &values).await;
     cluster.established(DEFINITION).await;
     cluster.namespace("games").await;
     // What collects these roles into Kubernetes' own is not part of the API server, so they are

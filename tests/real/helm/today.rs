@@ -2,6 +2,7 @@
 //! those that the project is made for, and silently drops fields which it does not know.
 
 use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::Deployment,
     core::v1::{ConfigMap, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
@@ -24,6 +25,8 @@ pub(super) fn known(object: &Value) {
         "RoleBinding" => same::<RoleBinding>(object),
         "Service" => same::<Service>(object),
         "ServiceAccount" => same::<ServiceAccount>(object),
+        "ValidatingAdmissionPolicy" => same::<ValidatingAdmissionPolicy>(object),
+        "ValidatingAdmissionPolicyBinding" => same::<ValidatingAdmissionPolicyBinding>(object),
         // Compared with crds/ elsewhere, and not Kubernetes' own.
         "CustomResourceDefinition" | "PrometheusRule" | "ServiceMonitor" => {}
         other => panic!("no type is known for {other}"),

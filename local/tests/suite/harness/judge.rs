@@ -3,8 +3,8 @@
 //! It watches from three places: the truth of the cloud, where no target may be missing that ought
 //! to serve; the processes, of which none may be told to stop with work to do or without a proof
 //! in status; and every pass of the controller, of which the project's invariants must hold, as
-//! the planner saw the world and as the world was. Where somebody else writes status too, only
-//! the truth is asked: see [`Judge::lied_to`].
+//! the planner saw the world and as the world was. Where status is torn by others, only the truth of
+//! the cloud is asked: see [`Judge::expect_torn_statuses`].
 
 mod awaited;
 
@@ -20,7 +20,7 @@ use bluegreen::{
     api::{BlueGreenReleaseStatus, Time},
     controller::Planner,
     plan::{
-        self, Decision, Health, Observation, Reading, Release, TargetId, Witness,
+        self, Decision, Health, Observation, Reading, Release, TargetId,
         invariants::{self, AtRest, Decided, TruePort},
     },
 };
@@ -50,15 +50,13 @@ fn decide(
 ) -> Decision {
     let judge = SITTING.with_borrow(Clone::clone);
     let judge = judge.expect("whoever gave out this planner sits");
-    let told = judge.0.state.lock().unwrap().told;
-    let decided = catch_unwind(AssertUnwindSafe(|| match told {
-        Told::Truth => plan::decide(release, before, seen, now),
-        // A debug build asserts more of its decisions than holds of one that rests on a lie. What
-        // is shipped is a release build, which asserts nothing and goes on.
-        Told::Lies => plan::decide_whatever_status_says(release, before, seen, now),
-        Told::BelievedLies => {
-            let seen = believing(release, before, seen);
-            plan::decide_whatever_status_says(release, before, &seen, now)
+    let torn = judge.0.state.lock().unwrap().torn;
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        if torn {
+            // A debug build asserts more than holds of a status that no controller has written.
+            plan::decide_unchecked(release, before, seen, now)
+        } else {
+            plan::decide(release, before, seen, now)
         }
     }));
     match decided {
@@ -71,29 +69,6 @@ fn decide(
             judge.report(&format!("the planner panicked: {}", words(&*panic)));
             resume_unwind(panic)
         }
-    }
-}
-
-/// What was seen, by a process that takes status for a witness: what it says is proven, is. It knows
-/// no more than which stop it has noted last.
-fn believing(
-    release: &Release,
-    status: &BlueGreenReleaseStatus,
-    seen: &Observation,
-) -> Observation {
-    let targets = status.targets.iter().map(|target| TargetId {
-        id: target.id.clone(),
-        port: target.port,
-    });
-    let mut witness = Witness::sure_of(targets, Time::from_millis(0));
-    witness.notes(&plan::Step::Claim {
-        commands: BTreeMap::new(),
-        stops: Vec::new(),
-        noted: release.stops.last().map(|stop| stop.operation.clone()),
-    });
-    Observation {
-        witness,
-        ..seen.clone()
     }
 }
 
@@ -112,21 +87,10 @@ struct Inner {
     state: Mutex<State>,
 }
 
-/// What a controller reads in status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Told {
-    /// What it wrote there.
-    #[default]
-    Truth,
-    /// What somebody else wrote there too.
-    Lies,
-    /// The same, and its planner takes that for a witness.
-    BelievedLies,
-}
-
 #[derive(Default)]
 struct State {
-    told: Told,
+    /// Whether others tear the status.
+    torn: bool,
     /// So many targets stay healthy in every group that has begun to serve.
     floor: usize,
     /// The targets that this counts for, by group. Empty: not yet.
@@ -156,25 +120,14 @@ impl Judge {
         state.floor = floor;
     }
 
-    /// From now on somebody else writes status too. The invariants of decisions, the proofs in
-    /// status and the number of targets that a release leaves in service all rest on the record,
-    /// so that they are not asked any more. What is asked is true or not whatever anybody writes:
-    /// nothing is told to stop, and no instance terminated, that a group lists or that has
-    /// requests; and one target at least is healthy in every group.
-    pub(crate) fn lied_to(&self) {
-        self.hear(Told::Lies);
-    }
-
-    /// The same, and the planner believes it. No controller is like that; it shows that this judge
-    /// is not blind.
-    pub(crate) fn lied_to_and_believing(&self) {
-        self.hear(Told::BelievedLies);
-    }
-
-    /// From now on this is what the controller reads in status.
-    fn hear(&self, told: Told) {
+    /// From now on others tear the status. The invariants of decisions, the proofs in status and the
+    /// number of targets that a release leaves in service all rest on the record, so they are not
+    /// asked any more. These are asked whatever status holds: the planner does not panic, no process
+    /// is told to stop and no instance terminated that a group has in service, and every group has
+    /// one healthy target.
+    pub(crate) fn expect_torn_statuses(&self) {
         let mut state = self.0.state.lock().unwrap();
-        state.told = told;
+        state.torn = true;
         state.floor = 1;
     }
 
@@ -211,17 +164,16 @@ impl Judge {
         seen: &Observation,
         decision: &Decision,
     ) {
-        let (told, truth) = {
+        let (torn, truth) = {
             let state = self.0.state.lock().unwrap();
-            (state.told, state.truth.clone())
+            (state.torn, state.truth.clone())
         };
-        if told != Told::Truth {
+        if torn {
             return;
         }
         let truth = truth.map(|truth| in_truth(seen, &truth));
         let decided = |observation| Decided {
             spec: &release.spec,
-            stops: &release.stops,
             before,
             observation,
             decision,
@@ -256,7 +208,7 @@ impl Judge {
     /// An instance is about to be terminated, with a process that runs.
     pub(crate) fn terminated(&self, host: &str, port: u16, oracle: &Oracle) {
         let in_flight = oracle.in_flight(host, port);
-        if in_flight > 0 {
+        if in_flight > 0 && !self.0.state.lock().unwrap().torn {
             self.report(&format!(
                 "{host} is terminated with {in_flight} requests in flight on {port}"
             ));
@@ -271,18 +223,18 @@ impl Judge {
             ));
         }
         let in_flight = oracle.in_flight(host, port);
-        if in_flight > 0 {
+        if in_flight > 0 && !self.0.state.lock().unwrap().torn {
             self.report(&format!(
                 "{host}:{port} is told to stop with {in_flight} requests in flight"
             ));
         }
     }
 
-    /// Whether status says that a target is drained, or that a person gave the proof up. Without a
-    /// controller nobody says anything, and with a liar it says nothing.
+    /// Whether status says that a target is drained, or that a person gave the proof up. It is not
+    /// asked before a controller has decided anything, nor where status is torn.
     fn may_stop(&self, host: &str, port: u16) -> bool {
         let state = self.0.state.lock().unwrap();
-        if state.told != Told::Truth {
+        if state.torn {
             return true;
         }
         state.decided.as_ref().is_none_or(|status| {

@@ -3,7 +3,6 @@
 mod apps;
 mod ask;
 mod controller;
-mod forge;
 mod judge;
 mod life;
 mod manifest;
@@ -15,7 +14,6 @@ mod world;
 
 pub(crate) use apps::{Behaviour, ProcessChange};
 pub(crate) use ask::condition;
-pub(crate) use forge::{About, Lie};
 pub(crate) use life::{Asked, Doom, Kill, Moment, Point};
 pub(crate) use manifest::Manifest;
 pub(crate) use replica::Replica;

@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) net: Net,
     pub(crate) releases: Api<BlueGreenRelease>,
-    client: Client,
+    pub(crate) client: Client,
     pub(super) began: Timestamp,
     pub(super) told: Mutex<Vec<String>>,
     pub(super) drained: Mutex<BTreeSet<Drained>>,

@@ -27,7 +27,6 @@ fn since() -> Time {
 
 fn stop(hosts: usize) -> SendCommand {
     SendCommand {
-        process: "1/1.8.0".to_owned(),
         operation: OPERATION.to_owned(),
         kind: StepKind::Stop,
         document: "BlueGreen-StopUnit".to_owned(),

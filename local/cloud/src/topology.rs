@@ -132,7 +132,7 @@ pub struct HealthCheck {
 }
 
 /// Which registration of which target. A target that is registered anew after it was gone gets
-/// another `serial`, so that a late report of the earlier life is told apart.
+/// another `serial`: nodes cut off requests of the earlier registration and keep nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetKey {
     /// The instance's id.
@@ -148,6 +148,10 @@ pub struct TargetKey {
 pub struct Target {
     /// Which it is.
     pub key: TargetKey,
+    /// Counts the target's lives. A registration that is undrained keeps its key, as requests in
+    /// flight go on, and begins another life: its health is open, and no check or report of an
+    /// earlier life counts, even on a node that never learned of the drain.
+    pub life: u64,
     /// Where it is reached.
     pub address: SocketAddr,
     /// Its zone.
@@ -180,6 +184,8 @@ pub struct HealthReport {
     pub target_group: String,
     /// The target.
     pub target: TargetKey,
+    /// The target's life that was checked.
+    pub life: u64,
     /// What the node thinks of it.
     pub health: NodeHealth,
 }

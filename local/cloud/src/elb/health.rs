@@ -70,11 +70,8 @@ pub(crate) fn status(
         let description = "Target registration is in progress";
         return because("initial", "Elb.RegistrationInProgress", description);
     }
-    let opinions = load_balancer.zones.iter().map(|zone| {
-        let report = target.reports.get(&zone.address);
-        report.filter(|_| target.reports_count_from <= now)
-    });
-    let opinions: Vec<Option<&NodeHealth>> = opinions.collect();
+    let nodes = load_balancer.zones.iter().map(|zone| &zone.address);
+    let opinions: Vec<Option<&NodeHealth>> = nodes.map(|node| target.reports.get(node)).collect();
     let failure = opinions.iter().flatten().find_map(|health| match health {
         NodeHealth::Unhealthy(failure) => Some(failure),
         NodeHealth::Healthy => None,

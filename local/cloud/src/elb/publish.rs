@@ -107,6 +107,7 @@ fn target_group(view: &View, group: &Group, now: Timestamp) -> topology::TargetG
                 port: *port,
                 serial: target.serial,
             },
+            life: target.life,
             address: SocketAddr::new(instance.address, *port),
             zone: instance.zone.clone(),
             phase,

@@ -70,7 +70,6 @@ pub(super) fn register(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
 }
 
 fn register_one(ctx: &mut Ctx<'_>, group: &Group, id: &str, port: u16) -> Result<(), ApiError> {
-    let now = ctx.now;
     let active_at = ctx.after(ctx.config.hostility.registration_lag);
     ctx.elb().serial += 1;
     let serial = ctx.elb().serial;
@@ -80,15 +79,15 @@ fn register_one(ctx: &mut Ctx<'_>, group: &Group, id: &str, port: u16) -> Result
         Some(target) if target.draining_until.is_none() => return Ok(()),
         Some(target) => {
             target.draining_until = None;
-            target.check_anew(active_at, group.check.interval);
+            target.check_anew(serial, active_at);
         }
         None => {
             let target = Target {
                 serial,
+                life: serial,
                 active_at,
                 draining_until: None,
                 reports: BTreeMap::new(),
-                reports_count_from: now,
             };
             targets.insert((id.to_owned(), port), target);
         }
@@ -137,13 +136,15 @@ pub(crate) fn report(world: &mut World, report: HealthReport, now: Timestamp) {
         node,
         target_group,
         target: key,
+        life,
         health,
     } = report;
     let Some(group) = world.live.elb.groups.get_mut(&target_group) else {
         return;
     };
     let target = group.targets.get_mut(&(key.id.clone(), key.port));
-    let Some(target) = target.filter(|target| target.serial == key.serial) else {
+    let current = |target: &&mut Target| target.serial == key.serial && target.life == life;
+    let Some(target) = target.filter(current) else {
         return;
     };
     let subject = format!("{target_group} {}:{}", key.id, key.port);

@@ -76,24 +76,21 @@ async fn a_new_registration_has_another_serial_and_ignores_reports_of_the_old_on
     let world = World::calm();
     let host = world.host(0);
     world.target("RegisterTargets", host, Some(8080)).await.ok();
-    let old = world.cloud.topology().borrow().target_groups[0].targets[0]
-        .key
-        .clone();
+    let old = world.cloud.topology().borrow().target_groups[0].targets[0].clone();
     world
         .target("DeregisterTargets", host, Some(8080))
         .await
         .ok();
     world.wait(301.0).await;
     world.target("RegisterTargets", host, Some(8080)).await.ok();
-    let new = world.cloud.topology().borrow().target_groups[0].targets[0]
-        .key
-        .clone();
-    assert!(new.serial > old.serial, "{new:?} {old:?}");
+    let new = world.cloud.topology().borrow().target_groups[0].targets[0].clone();
+    assert!(new.key.serial > old.key.serial, "{new:?} {old:?}");
     for node in world.scene.nodes.clone() {
         let report = bluegreen_cloud::topology::HealthReport {
             node,
             target_group: world.group().to_owned(),
-            target: old.clone(),
+            target: old.key.clone(),
+            life: old.life,
             health: NodeHealth::Healthy,
         };
         world.cloud.health_reports().send(report).await.unwrap();

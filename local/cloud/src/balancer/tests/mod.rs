@@ -168,6 +168,7 @@ impl World {
                 .targets
                 .push(Target {
                     key: key(number),
+                    life: 1,
                     address,
                     zone: "a".to_owned(),
                     phase: TargetPhase::Active,
@@ -181,6 +182,20 @@ impl World {
                 for target in &mut Arc::make_mut(group).targets {
                     if target.key == key(number) {
                         target.phase = phase;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Registers a draining target again.
+    fn undrain(&self, number: u8) {
+        self.change(|topology| {
+            for group in &mut topology.target_groups {
+                for target in &mut Arc::make_mut(group).targets {
+                    if target.key == key(number) {
+                        target.phase = TargetPhase::Active;
+                        target.life += 1;
                     }
                 }
             }

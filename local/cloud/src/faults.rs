@@ -208,13 +208,13 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Params, Service};
+    use crate::wire::{Dialect, Params, Service};
 
     fn call(form: &str) -> Call {
         Call {
             service: Service::Elb,
             action: "RegisterTargets".to_owned(),
-            params: Params::from_form(form.as_bytes()),
+            params: Params::from_form(form.as_bytes(), Dialect::Query).unwrap(),
             access_key: "key".to_owned(),
         }
     }

@@ -118,7 +118,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Params;
+    use crate::wire::{Dialect, Params};
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn marked(form: &str) -> Result<Value, ApiError> {
-        let input: Marked = Params::from_form(form.as_bytes()).read()?;
+        let input: Marked = Params::from_form(form.as_bytes(), Dialect::Query)?.read()?;
         assert_eq!(input.names, ["x"], "the parameters beside it are read");
         input.page.elb("Letters", letters())
     }

@@ -65,6 +65,8 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// What is done with a request.
     pub action: Action,
+    /// For how long a client is sent to the target group that it was sent to before, if it is.
+    pub sticky: Option<Duration>,
 }
 
 /// A condition of a rule: one of the patterns must match. `*` and `?` are wildcards.
@@ -108,6 +110,8 @@ pub struct TargetGroup {
     pub health_check: HealthCheck,
     /// Below this many healthy targets a node sends to all of them ("fail open").
     pub minimum_healthy: u32,
+    /// For how long a client is sent to the target that answered it, if it is.
+    pub sticky: Option<Duration>,
     /// Its targets: every one that is registered or draining.
     pub targets: Vec<Target>,
 }

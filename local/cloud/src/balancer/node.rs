@@ -8,6 +8,7 @@ use std::{
 };
 
 use bluegreen_net::{Clock, Net};
+use http::HeaderMap;
 use hyper::client::conn::http1::SendRequest;
 use rand::{RngExt, rngs::StdRng};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +20,7 @@ use super::{
     pool::{Pool, Registration},
     relay::{Cut, Upload},
     route::{self, Opinion},
+    sticky::{self, Stickiness},
     task::Task,
 };
 use crate::{
@@ -71,6 +73,7 @@ pub(super) struct Destination {
     pub(super) registration: Registration,
     pub(super) address: SocketAddr,
     pub(super) fail_open: bool,
+    pub(super) sticky: Stickiness,
     pub(super) cut: watch::Receiver<Cut>,
 }
 
@@ -242,7 +245,14 @@ impl Node {
     }
 
     /// Chooses what to do with a request.
-    pub(super) fn decide(&self, port: u16, host: &str, path: &str) -> Decision {
+    pub(super) fn decide(
+        &self,
+        port: u16,
+        host: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Decision {
+        let now = self.clock.now();
         let mut state = self.state();
         let config = Arc::clone(&state.config);
         let listener = config.listeners.iter().find(|one| one.port == port);
@@ -259,7 +269,11 @@ impl Node {
             }
         };
         let roll = state.rng.random();
-        let group = route::weighted_group(groups, roll).and_then(|arn| config.groups.get(arn));
+        let known_group = rule
+            .sticky
+            .and_then(|_| sticky::group(headers, groups, now));
+        let group = known_group.or_else(|| route::weighted_group(groups, roll));
+        let group = group.and_then(|arn| config.groups.get(arn));
         let Some(group) = group else {
             return Decision::NoTarget;
         };
@@ -275,7 +289,8 @@ impl Node {
         if usable.targets.is_empty() {
             return Decision::NoTarget;
         }
-        let target = usable.targets[turn % usable.targets.len()];
+        let known_target = sticky::target(headers, group, &usable.targets, now);
+        let target = known_target.unwrap_or(usable.targets[turn % usable.targets.len()]);
         let Some(target_state) = known.get(&target.key) else {
             return Decision::NoTarget;
         };
@@ -283,6 +298,10 @@ impl Node {
             registration: (group.arn.clone(), target.key.clone()),
             address: target.address,
             fail_open: usable.fail_open,
+            sticky: Stickiness {
+                target: group.sticky,
+                group: rule.sticky,
+            },
             cut: target_state.cut.subscribe(),
         })
     }

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::actions::Action;
+use super::{actions::Action, attributes::Protocol};
 use crate::{
     config::Config,
     topology::NodeHealth,
@@ -69,6 +69,7 @@ pub(crate) struct Rule {
 pub(crate) struct Group {
     pub(crate) arn: String,
     pub(crate) name: String,
+    pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     pub(crate) vpc: String,
     pub(crate) check: CheckSettings,

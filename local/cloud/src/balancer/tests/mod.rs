@@ -7,6 +7,8 @@ mod late;
 mod proxying;
 mod release;
 mod sockets;
+mod sticky;
+mod tunnel;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -74,6 +76,7 @@ fn group(arn: &str) -> TargetGroup {
             matcher: vec![(200, 200)],
         },
         minimum_healthy: 1,
+        sticky: None,
         targets: Vec::new(),
     }
 }
@@ -105,6 +108,7 @@ fn topology_with(nodes: &[SocketAddr]) -> Topology {
                     arn: "default".to_owned(),
                     conditions: Vec::new(),
                     action: forward(&[("blue", 1)]),
+                    sticky: None,
                 }],
             }],
             idle_timeout: Duration::from_secs(60),

@@ -13,5 +13,5 @@ pub(crate) use errors::ApiError;
 pub(crate) use params::Params;
 #[cfg(test)]
 pub(crate) use read::Dialect;
-pub(crate) use render::{Rendered, error, malformed, success};
+pub(crate) use render::{Rendered, error, malformed, success, without_items};
 pub(crate) use request::{Call, Protocol, Service, parse};

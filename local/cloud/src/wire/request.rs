@@ -192,8 +192,8 @@ fn parse_json(
 /// The version of a form, which is needed before its service is known.
 fn version(form: &[u8]) -> Option<String> {
     let mut fields = form_urlencoded::parse(form);
-    let found = fields.find(|(name, _)| name == "Version")?;
-    Some(found.1.into_owned())
+    let (_, version) = fields.find(|(name, text)| name == "Version" && !text.is_empty())?;
+    Some(version.into_owned())
 }
 
 fn missing_token() -> ApiError {

@@ -17,14 +17,18 @@ use tokio::{
 use super::relay::{self, Activity, Cut};
 use crate::oracle::{Failure, Ticket};
 
-/// The protocol that a message asks to use or agrees to.
+/// The protocol that a message asks to use or agrees to. HTTP/2 is none of them: it is agreed on hop
+/// by hop, and a server may answer such a request as if it had not asked.
 pub(super) fn protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let named = headers.get_all(header::CONNECTION).iter();
     let asked = named
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asked).cloned()
+    let protocol = headers.get(header::UPGRADE).filter(|_| asked);
+    protocol
+        .filter(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
+        .cloned()
 }
 
 /// Writes the two headers of a change of protocol, which concern one connection each.
@@ -90,5 +94,25 @@ async fn pass(
         }
         to.write_all(&buffer[..count]).await?;
         to.flush().await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_is_asked_for_by_two_headers_and_is_not_http_2() {
+        for (connection, upgrade, expected) in [
+            ("Upgrade", "websocket", true),
+            ("keep-alive, upgrade", "websocket", true),
+            ("keep-alive", "websocket", false),
+            ("Upgrade, HTTP2-Settings", "h2c", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("connection", HeaderValue::from_static(connection));
+            headers.insert("upgrade", HeaderValue::from_static(upgrade));
+            assert_eq!(protocol(&headers).is_some(), expected, "{connection}");
+        }
     }
 }

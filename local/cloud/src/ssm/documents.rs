@@ -174,24 +174,29 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
 }
 
 pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
-    let known = |filter: &&Filter| INSTANCE_FILTERS.contains(&filter.key.as_str());
+    let known = |filter: &&Filter| {
+        INSTANCE_FILTERS.contains(&filter.key.as_str()) || filter.key.starts_with("tag:")
+    };
     if let Some(unknown) = input.filters.iter().find(|filter| !known(filter)) {
         return Err(ApiError::sender(
             "InvalidFilterKey",
             format!("The filter key {} is not valid.", unknown.key),
         ));
     }
-    let passes = |id: &str, ping: &str| {
+    let passes = |instance: &crate::ec2::Instance, ping: &str| {
         input
             .filters
             .iter()
             .all(|filter| match filter.key.as_str() {
-                "InstanceIds" => filter.values.iter().any(|value| value == id),
+                "InstanceIds" => filter.values.contains(&instance.id),
                 "PingStatus" => filter.values.iter().any(|value| value == ping),
                 "PlatformTypes" => filter.values.iter().any(|value| value == "Linux"),
                 "ResourceType" => filter.values.iter().any(|value| value == "EC2Instance"),
-                // The keys were checked above.
-                _ => true,
+                // The keys were checked above: this one is of a tag.
+                key => {
+                    let tag = instance.tags.get(key.trim_start_matches("tag:"));
+                    tag.is_some_and(|value| filter.values.contains(value))
+                }
             })
     };
     let ssm = &ctx.world.ssm;
@@ -203,7 +208,7 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
         let silent_since = ssm.offline.get(&instance.id);
         let online = instance.is_running() && silent_since.is_none();
         let ping = if online { "Online" } else { "ConnectionLost" };
-        passes(&instance.id, ping).then(|| {
+        passes(instance, ping).then(|| {
             json!({
                 "InstanceId": instance.id,
                 "PingStatus": ping,

@@ -111,6 +111,8 @@ async fn agents_are_found_by_their_instances_and_say_whether_they_answer() {
     world.cloud.switch(&offline(world.host(1))).unwrap();
     assert_eq!(pings(second).await, ["ConnectionLost"]);
     assert_eq!(pings(both).await.len(), 2);
+    let tagged = json!([{"Key": "tag:app", "Values": ["games"]}]);
+    assert_eq!(pings(tagged).await.len(), 2);
     let unknown = json!([{"Key": "InstanceIds", "Values": ["i-0123"]}]);
     assert!(pings(unknown).await.is_empty());
     assert!(world.cloud.switch(&offline("i-0123")).is_err());

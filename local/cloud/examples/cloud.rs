@@ -6,10 +6,12 @@
 //!     [--scale 1] [--seed 1] [--calm] [--command 'exec my-app {{address}}:{{port}} {{version}}']
 //! ```
 //!
-//! It prints what it built as one line of JSON and runs until it is interrupted or its standard
-//! input ends.
+//! It prints what it built as one line of JSON and runs until it is interrupted, gets SIGTERM, or
+//! its standard input ends. Then everything that it started ends, and its directory is removed.
 
-use std::{collections::BTreeMap, error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, error::Error, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use bluegreen_cloud::{
     Cloud, Config, Hostility,
@@ -21,7 +23,30 @@ use bluegreen_cloud::{
 };
 use bluegreen_net::{Clock, Net};
 use jiff::Timestamp;
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    signal::unix::{SignalKind, signal},
+};
+
+/// How often the directory is tried to be removed: a process that was killed may be about to leave.
+const REMOVALS: u32 = 50;
+/// What passes between two such tries.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
+
+/// The directory of the hosts, which goes with this program however it ends by itself.
+struct Root(PathBuf);
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        for _ in 0..REMOVALS {
+            if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
+                return;
+            }
+            std::thread::sleep(REMOVAL_PAUSE);
+        }
+        eprintln!("warning: {} could not be removed", self.0.display());
+    }
+}
 
 struct Options {
     listen: SocketAddr,
@@ -63,6 +88,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
+    // From here on a signal does not end the program before it has cleaned up.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let clock = Clock::scaled(Timestamp::now(), options.scale);
     let config = Config {
         seed: options.seed,
@@ -74,6 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ..Config::default()
     };
     let root = std::env::temp_dir().join(format!("bluegreen-cloud-{}", std::process::id()));
+    let root = Root(root);
     let setup = Setup {
         units: vec![Unit {
             name: "app@.service".to_owned(),
@@ -81,7 +110,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }],
         start: Vec::new(),
     };
-    let hosts = Arc::new(ProcessHosts::new(&root, &clock, BTreeMap::new(), setup)?);
+    let hosts = Arc::new(ProcessHosts::new(&root.0, &clock, BTreeMap::new(), setup)?);
     let cloud = Cloud::new(config, clock.clone(), hosts);
     let mut plan = Plan::simple("games", 8080, options.hosts);
     plan.listener_port = 8000;
@@ -109,7 +138,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "listener": scene.listener,
         "targetGroups": scene.groups,
         "instances": instances,
-        "root": root,
+        "root": root.0,
     });
     println!("{built}");
     let end = async {
@@ -118,11 +147,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::pin!(closed);
         tokio::select! {
             _ = closed.read_to_end(&mut input) => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     };
     serve(listener, cloud.clone(), end).await;
     cloud.shutdown();
-    std::fs::remove_dir_all(&root)?;
+    drop(root);
     Ok(())
 }

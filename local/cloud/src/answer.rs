@@ -86,6 +86,15 @@ impl Inner {
                 refused(protocol, &err, request_id)
             }
             (Err(err), _) => refused(protocol, &err, request_id),
+            (Ok(value), Some(spoilt)) if spoils_the_reply(&spoilt) => {
+                let value = match spoilt {
+                    FaultKind::EmptyLists => wire::without_items(&value),
+                    _ => value,
+                };
+                let reply = wire::success(protocol, &call.action, &value, request_id);
+                let reply = reply.map(|body| self.spoil(&spoilt, body));
+                (reply, Ending::Reply, Outcome::Malformed)
+            }
             (Ok(value), fault) => {
                 let reply = wire::success(protocol, &call.action, &value, request_id);
                 let ending = match fault {
@@ -108,6 +117,24 @@ impl Inner {
             effective,
         });
         (reply, ending)
+    }
+
+    /// The body of a reply as a fault leaves it.
+    fn spoil(&self, fault: &FaultKind, body: Bytes) -> Bytes {
+        match fault {
+            FaultKind::CutAt { bytes } => body.slice(..body.len().min(*bytes)),
+            FaultKind::CutShare { share } => {
+                // A share of a length is never more than the length.
+                let kept = (body.len() as f64 * share.clamp(0.0, 1.0)) as usize;
+                body.slice(..kept.min(body.len()))
+            }
+            FaultKind::Empty => Bytes::new(),
+            FaultKind::OtherAccount { account } => {
+                let text = String::from_utf8_lossy(&body);
+                Bytes::from(text.replace(&self.config.account, account))
+            }
+            _ => body,
+        }
     }
 
     fn carry_out(
@@ -169,9 +196,26 @@ impl Inner {
             | FaultKind::HangBefore
             | FaultKind::HangAfter
             | FaultKind::Slow { .. }
-            | FaultKind::Malformed => None,
+            | FaultKind::Malformed
+            | FaultKind::CutAt { .. }
+            | FaultKind::CutShare { .. }
+            | FaultKind::Empty
+            | FaultKind::EmptyLists
+            | FaultKind::OtherAccount { .. } => None,
         }
     }
+}
+
+/// Whether a fault lets the call be carried out and changes what its caller reads.
+fn spoils_the_reply(fault: &FaultKind) -> bool {
+    matches!(
+        fault,
+        FaultKind::CutAt { .. }
+            | FaultKind::CutShare { .. }
+            | FaultKind::Empty
+            | FaultKind::EmptyLists
+            | FaultKind::OtherAccount { .. }
+    )
 }
 
 fn refused(

@@ -286,6 +286,7 @@ impl Inner {
         match effect {
             Effect::Boot(host) => tasks.spawn(self.hosts.boot(host)),
             Effect::Halt(host, how) => tasks.spawn(self.hosts.halt(host, how)),
+            Effect::Kill(host, unit) => tasks.spawn(self.hosts.kill(host, unit)),
             Effect::Send(id) => tasks.spawn(ssm::carry_out(Arc::clone(self), id)),
         };
     }

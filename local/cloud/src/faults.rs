@@ -82,7 +82,30 @@ pub enum FaultKind {
     AccessDenied,
     /// Carried out; the reply breaks off in the middle.
     Malformed,
+    /// Carried out; the reply ends after so many bytes, and its length says so: a well-framed
+    /// answer with half a document in it.
+    CutAt {
+        /// How many bytes are left; more than there are leave it whole.
+        bytes: usize,
+    },
+    /// As [`FaultKind::CutAt`], by a share of the reply's bytes.
+    CutShare {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// Carried out; the reply has no body.
+    Empty,
+    /// Carried out; every list of the reply is empty, and it is complete.
+    EmptyLists,
+    /// Carried out; the reply names another account wherever it names one.
+    OtherAccount {
+        /// The account, twelve digits.
+        account: String,
+    },
 }
+
+/// The longest time that a fault can stand or keep a reply back: a year, in seconds.
+const LONGEST: f64 = 31_536_000.0;
 
 impl Fault {
     /// A fault that strikes every call of `action` until it is cleared.
@@ -127,6 +150,30 @@ impl Fault {
         self
     }
 
+    /// Whether every number in it is one that can be carried out.
+    ///
+    /// # Errors
+    /// What is wrong with which field.
+    pub fn check(&self) -> Result<(), String> {
+        let within = |name: &str, value: f64, most: f64| match (0.0..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name} is {value}: it must be from 0 to {most}")),
+        };
+        if let Some(seconds) = self.for_seconds {
+            within("forSeconds", seconds, LONGEST)?;
+        }
+        match &self.kind {
+            FaultKind::Slow { seconds } => within("seconds", *seconds, LONGEST),
+            FaultKind::CutShare { share } => within("share", *share, 1.0),
+            FaultKind::ErrorBefore { status, .. } | FaultKind::ErrorAfter { status, .. }
+                if !(400..600).contains(status) =>
+            {
+                Err(format!("status is {status}: it must be from 400 to 599"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn matches(&self, call: &Call) -> bool {
         let action = self.action == "*" || self.action == call.action;
         let resource = self.resource.as_ref();
@@ -161,6 +208,8 @@ impl Faults {
         self.count += 1;
         let until = fault
             .for_seconds
+            // What is too long or no number at all is as good as a year.
+            .map(|seconds| seconds.min(LONGEST))
             .map(|seconds| now + SignedDuration::from_secs_f64(seconds));
         self.standing.push(Standing {
             id: self.count,
@@ -208,13 +257,13 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Params, Service};
+    use crate::wire::{Dialect, Params, Service};
 
     fn call(form: &str) -> Call {
         Call {
             service: Service::Elb,
             action: "RegisterTargets".to_owned(),
-            params: Params::from_form(form.as_bytes()),
+            params: Params::from_form(form.as_bytes(), Dialect::Query).unwrap(),
             access_key: "key".to_owned(),
         }
     }
@@ -242,6 +291,24 @@ mod tests {
         assert!(faults.strike(&call("A=1"), now).is_some());
         let later = now + SignedDuration::from_secs(5);
         assert!(faults.strike(&call("A=1"), later).is_none());
+    }
+
+    #[test]
+    fn a_number_that_no_fault_can_have_is_refused_and_breaks_nothing() {
+        let now = Timestamp::constant(1_800_000_000, 0);
+        for seconds in [1e12, -1.0, f64::NAN, f64::INFINITY] {
+            let fault = Fault::new("*", FaultKind::Throttle).for_seconds(seconds);
+            assert!(fault.check().unwrap_err().starts_with("forSeconds"));
+            Faults::default().set(fault, now);
+            let slow = Fault::new("*", FaultKind::Slow { seconds });
+            assert!(slow.check().is_err(), "{seconds}");
+        }
+        for share in [-0.1, 1.1] {
+            let cut = Fault::new("*", FaultKind::CutShare { share });
+            assert!(cut.check().is_err(), "{share}");
+        }
+        let cut = Fault::new("*", FaultKind::CutShare { share: 0.5 });
+        assert_eq!(cut.for_seconds(5.0).check(), Ok(()));
     }
 
     #[test]

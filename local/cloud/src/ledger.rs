@@ -47,7 +47,7 @@ pub enum Outcome {
     Dropped,
     /// No reply ever.
     Hung,
-    /// A reply that cannot be read.
+    /// A reply that cannot be read, or that a fault made another one.
     Malformed,
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct ByToken {
 impl ByMarker {
     /// The page of a listing under `name`, as Elastic Load Balancing gives it.
     pub(crate) fn elb(&self, name: &str, items: Vec<Value>) -> Result<Value, ApiError> {
-        let size = size(self.page_size, 400, |size| {
-            ApiError::validation(format!("PageSize must be between 1 and 400, not {size}"))
+        let size = size(self.page_size, (1, 400), |size, bound| {
+            ApiError::constraint(Some(&size.to_string()), "PageSize", &bound.member())
         })?;
         let (items, next) = cut(items, self.marker.as_deref(), size)
             .ok_or_else(|| ApiError::validation("the Marker is not one that was returned here"))?;
@@ -45,12 +45,25 @@ impl ByToken {
         self.max_results.is_some()
     }
 
-    /// The page of a listing under `name`, as EC2 gives it.
-    pub(crate) fn ec2(&self, name: &str, items: Vec<Value>) -> Result<Value, ApiError> {
-        let size = size(self.max_results, 1000, |size| {
+    /// The page of a listing under `name`, as EC2 gives it. The smallest and the largest page are
+    /// the action's own.
+    pub(crate) fn ec2(
+        &self,
+        name: &str,
+        items: Vec<Value>,
+        range: (usize, usize),
+    ) -> Result<Value, ApiError> {
+        let size = size(self.max_results, range, |size, bound| {
+            let expected = match bound {
+                Bound::Least(least) => format!("greater than or equal to {least}"),
+                Bound::Most(most) => format!("less than or equal to {most}"),
+            };
             ApiError::sender(
                 "InvalidParameterValue",
-                format!("Value ( {size} ) for parameter maxResults is invalid"),
+                format!(
+                    "Value ( {size} ) for parameter maxResults is invalid. Expecting a value \
+                     {expected}."
+                ),
             )
         })?;
         let (items, next) = cut(items, self.next_token.as_deref(), size)
@@ -59,12 +72,15 @@ impl ByToken {
     }
 
     /// The page of a listing under `name`, as Systems Manager gives it.
-    pub(crate) fn ssm(&self, name: &str, items: Vec<Value>) -> Result<Value, ApiError> {
-        let size = size(self.max_results, 50, |size| {
-            ApiError::sender(
-                "ValidationException",
-                format!("MaxResults must be between 1 and 50, not {size}"),
-            )
+    pub(crate) fn ssm(
+        &self,
+        name: &str,
+        items: Vec<Value>,
+        least: usize,
+    ) -> Result<Value, ApiError> {
+        let size = size(self.max_results, (least, 50), |size, bound| ApiError {
+            code: "ValidationException".into(),
+            ..ApiError::constraint(Some(&size.to_string()), "MaxResults", &bound.member())
         })?;
         let (items, next) = cut(items, self.next_token.as_deref(), size).ok_or_else(|| {
             ApiError::sender("InvalidNextToken", "The specified token is not valid.")
@@ -73,16 +89,35 @@ impl ByToken {
     }
 }
 
+/// Which end of the range of sizes was passed.
+enum Bound {
+    Least(usize),
+    Most(usize),
+}
+
+impl Bound {
+    /// As the services write it that name a constraint.
+    fn member(&self) -> String {
+        match self {
+            Self::Least(least) => {
+                format!("Member must have value greater than or equal to {least}")
+            }
+            Self::Most(most) => format!("Member must have value less than or equal to {most}"),
+        }
+    }
+}
+
 /// How many items a page has: what was asked for, or the most that is allowed.
 fn size(
     wanted: Option<usize>,
-    most: usize,
-    refused: impl FnOnce(usize) -> ApiError,
+    (least, most): (usize, usize),
+    refused: impl FnOnce(usize, Bound) -> ApiError,
 ) -> Result<usize, ApiError> {
     match wanted {
         None => Ok(most),
-        Some(size) if (1..=most).contains(&size) => Ok(size),
-        Some(size) => Err(refused(size)),
+        Some(size) if size < least => Err(refused(size, Bound::Least(least))),
+        Some(size) if size > most => Err(refused(size, Bound::Most(most))),
+        Some(size) => Ok(size),
     }
 }
 
@@ -118,7 +153,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Params;
+    use crate::wire::{Dialect, Params};
 
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -141,7 +176,7 @@ mod tests {
     }
 
     fn marked(form: &str) -> Result<Value, ApiError> {
-        let input: Marked = Params::from_form(form.as_bytes()).read()?;
+        let input: Marked = Params::from_form(form.as_bytes(), Dialect::Query)?.read()?;
         assert_eq!(input.names, ["x"], "the parameters beside it are read");
         input.page.elb("Letters", letters())
     }
@@ -167,10 +202,10 @@ mod tests {
         assert_eq!(marked("Names.member.1=x").unwrap(), all);
         let many = vec![Value::Null; 1001];
         let page = tokened(json!({}));
-        let ec2 = page.ec2("Many", many.clone()).unwrap();
+        let ec2 = page.ec2("Many", many.clone(), (5, 1000)).unwrap();
         assert_eq!(ec2["Many"].as_array().map(Vec::len), Some(1000));
         assert_eq!(ec2["nextToken"], "page-1000");
-        let ssm = page.ssm("Many", many).unwrap();
+        let ssm = page.ssm("Many", many, 1).unwrap();
         assert_eq!(ssm["Many"].as_array().map(Vec::len), Some(50));
         assert_eq!(ssm["NextToken"], "page-50");
     }
@@ -179,20 +214,40 @@ mod tests {
     fn a_page_behind_the_end_is_empty() {
         let page = tokened(json!({"NextToken": "page-7"}));
         let empty = json!({"Letters": [], "NextToken": null});
-        assert_eq!(page.ssm("Letters", letters()).unwrap(), empty);
+        assert_eq!(page.ssm("Letters", letters(), 1).unwrap(), empty);
     }
 
     #[test]
     fn each_service_refuses_a_size_in_its_own_words() {
-        for size in [0, 401] {
+        for (size, bound) in [
+            (0, "greater than or equal to 1"),
+            (401, "less than or equal to 400"),
+        ] {
             let err = marked(&format!("Names.member.1=x&PageSize={size}")).unwrap_err();
-            assert!(err.message.contains("between 1 and 400"), "{err}");
+            let expected = format!(
+                "400 ValidationError: 1 validation error detected: Value '{size}' at 'pageSize' \
+                 failed to satisfy constraint: Member must have value {bound}"
+            );
+            assert_eq!(err.to_string(), expected);
         }
-        let page = tokened(json!({"MaxResults": 1001}));
-        let ec2 = page.ec2("Letters", letters()).unwrap_err();
-        assert_eq!(ec2.code, "InvalidParameterValue");
-        let ssm = page.ssm("Letters", letters()).unwrap_err();
-        assert_eq!(ssm.code, "ValidationException");
+        for (size, bound) in [
+            (4, "greater than or equal to 5"),
+            (1001, "less than or equal to 1000"),
+        ] {
+            let page = tokened(json!({"MaxResults": size}));
+            let ec2 = page.ec2("Letters", letters(), (5, 1000)).unwrap_err();
+            let expected = format!(
+                "400 InvalidParameterValue: Value ( {size} ) for parameter maxResults is invalid. \
+                 Expecting a value {bound}."
+            );
+            assert_eq!(ec2.to_string(), expected);
+        }
+        for size in [4, 51] {
+            let page = tokened(json!({"MaxResults": size}));
+            let ssm = page.ssm("Letters", letters(), 5).unwrap_err();
+            assert_eq!(ssm.code, "ValidationException");
+            assert!(ssm.message.contains("at 'maxResults'"), "{ssm}");
+        }
         let err = marked("Names.member.1=x&PageSize=many").unwrap_err();
         assert!(err.message.contains("'many'"), "{err}");
     }
@@ -203,7 +258,10 @@ mod tests {
             let err = marked(&format!("Names.member.1=x&Marker={token}")).unwrap_err();
             assert_eq!(err.code, "ValidationError", "{token}");
             let page = tokened(json!({"NextToken": token}));
-            for refused in [page.ec2("L", letters()), page.ssm("L", letters())] {
+            for refused in [
+                page.ec2("L", letters(), (5, 1000)),
+                page.ssm("L", letters(), 1),
+            ] {
                 assert_eq!(refused.unwrap_err().code, "InvalidNextToken", "{token}");
             }
         }

@@ -1,7 +1,20 @@
 //! `/_sim/`: the simulation's own doors, for tests and people.
 //!
 //! `GET ledger`, `events` (both `?since=N`), `state`, `faults`; `POST faults`, `switches`;
-//! `DELETE faults` and `faults/N`.
+//! `DELETE faults` and `faults/N`. The bodies are a [`Fault`] and a [`Switch`] as JSON:
+//!
+//! ```text
+//! sim=http://127.0.0.1:4566/_sim
+//! curl $sim/faults -d '{"action":"DescribeTargetHealth","kind":"cutAt","bytes":200,"times":1}'
+//! curl $sim/faults -d '{"action":"DescribeTargetHealth","kind":"cutShare","share":0.5,"forSeconds":60}'
+//! curl $sim/faults -d '{"action":"DescribeInstances","kind":"emptyLists","times":2}'
+//! curl $sim/faults -d '{"action":"DescribeTargetGroups","kind":"otherAccount","account":"210987654321"}'
+//! curl $sim/switches -d '{"switch":"agentOffline","instance":"i-0123","offline":true}'
+//! curl $sim/switches -d '{"switch":"processKilled","instance":"i-0123"}'
+//! curl $sim/switches -d '{"switch":"instanceStopped","instance":"i-0123"}'
+//! curl $sim/switches -d '{"switch":"healthCheckPort","targetGroup":"arn:...","port":9090}'
+//! curl -X DELETE $sim/faults
+//! ```
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -23,7 +36,7 @@ pub(crate) fn handle(cloud: &Cloud, request: &Request<Bytes>) -> Response<Bytes>
         (&Method::GET, "events") => ok(json!(cloud.events(since))),
         (&Method::GET, "state") => ok(cloud.state()),
         (&Method::GET, "faults") => ok(json!(cloud.faults())),
-        (&Method::POST, "faults") => match read::<Fault>(request) {
+        (&Method::POST, "faults") => match checked(request) {
             Ok(fault) => ok(json!({"id": cloud.set_fault(fault)})),
             Err(err) => bad(&err),
         },
@@ -61,6 +74,12 @@ fn bad(err: &str) -> (StatusCode, Value) {
     (StatusCode::BAD_REQUEST, json!({"error": err}))
 }
 
+fn checked(request: &Request<Bytes>) -> Result<Fault, String> {
+    let fault = read::<Fault>(request)?;
+    fault.check()?;
+    Ok(fault)
+}
+
 fn read<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, String> {
     serde_json::from_slice(request.body()).map_err(|err| err.to_string())
 }
@@ -88,7 +107,7 @@ pub(crate) fn state(world: &World, now: Timestamp) -> Value {
             "address": instance.address,
             "zone": instance.zone,
             "tags": instance.tags,
-            "agentOffline": world.ssm.offline.contains(&instance.id),
+            "agentOffline": world.ssm.offline.contains_key(&instance.id),
         })
     });
     let commands = world.ssm.all().iter().map(|sent| {

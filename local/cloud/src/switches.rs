@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ec2, events::EventKind, wire::ApiError, world::Ctx};
+use crate::{
+    ec2,
+    events::EventKind,
+    wire::ApiError,
+    world::{Ctx, Effect},
+};
 
 /// A switch that a test or a person throws.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +24,27 @@ pub enum Switch {
         /// Whether it is offline.
         offline: bool,
     },
+    /// The application on an instance is killed with SIGKILL, as the kernel does to one that takes
+    /// too much memory. The instance and its agent go on.
+    ProcessKilled {
+        /// The instance's id.
+        instance: String,
+        /// The unit; absent is every one that runs there.
+        #[serde(default)]
+        unit: Option<String>,
+    },
     /// An instance stops this instant, without anybody having asked for it.
     InstanceStopped {
         /// The instance's id.
         instance: String,
+    },
+    /// Another user changes the port that the health check of a target group asks.
+    HealthCheckPort {
+        /// The target group's ARN.
+        target_group: String,
+        /// The port; absent is the one of each target.
+        #[serde(default)]
+        port: Option<std::num::NonZeroU16>,
     },
     /// Somebody else changes the deregistration delay of a target group.
     DeregistrationDelay {
@@ -54,13 +76,25 @@ pub enum Switch {
 pub(crate) fn throw(ctx: &mut Ctx<'_>, switch: &Switch) -> Result<(), ApiError> {
     let subject: &str = match switch {
         Switch::AgentOffline { instance, offline } => {
+            ctx.ec2().instance(instance)?;
+            let since = ctx.now;
             let agents = &mut ctx.world.ssm.offline;
             if *offline {
-                agents.insert(instance.clone());
+                agents.entry(instance.clone()).or_insert(since);
             } else {
                 agents.remove(instance);
             }
             instance
+        }
+        Switch::ProcessKilled { instance, unit } => {
+            let host = ec2::host(ctx.ec2().instance(instance)?);
+            ctx.effect(Effect::Kill(host, unit.clone()));
+            instance
+        }
+        Switch::HealthCheckPort { target_group, port } => {
+            let port = port.map_or_else(|| "traffic-port".to_owned(), |port| port.to_string());
+            ctx.elb().group_mut(target_group)?.check.port = port;
+            target_group
         }
         Switch::InstanceStopped { instance } => {
             ec2::halt_now(ctx, instance)?;

@@ -142,13 +142,13 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::wire::Params;
+    use crate::wire::{Dialect, Params};
 
     fn call(service: Service, action: &str, form: &str) -> Call {
         Call {
             service,
             action: action.to_owned(),
-            params: Params::from_form(form.as_bytes()),
+            params: Params::from_form(form.as_bytes(), Dialect::Query).unwrap(),
             access_key: "key".to_owned(),
         }
     }

@@ -65,6 +65,8 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     /// What is done with a request.
     pub action: Action,
+    /// For how long a client is sent to the target group that it was sent to before, if it is.
+    pub sticky: Option<Duration>,
 }
 
 /// A condition of a rule: one of the patterns must match. `*` and `?` are wildcards.
@@ -108,6 +110,8 @@ pub struct TargetGroup {
     pub health_check: HealthCheck,
     /// Below this many healthy targets a node sends to all of them ("fail open").
     pub minimum_healthy: u32,
+    /// For how long a client is sent to the target that answered it, if it is.
+    pub sticky: Option<Duration>,
     /// Its targets: every one that is registered or draining.
     pub targets: Vec<Target>,
 }
@@ -132,7 +136,7 @@ pub struct HealthCheck {
 }
 
 /// Which registration of which target. A target that is registered anew after it was gone gets
-/// another `serial`, so that a late report of the earlier life is told apart.
+/// another `serial`: nodes cut off requests of the earlier registration and keep nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetKey {
     /// The instance's id.
@@ -148,6 +152,10 @@ pub struct TargetKey {
 pub struct Target {
     /// Which it is.
     pub key: TargetKey,
+    /// Counts the target's lives. A registration that is undrained keeps its key, as requests in
+    /// flight go on, and begins another life: its health is open, and no check or report of an
+    /// earlier life counts, even on a node that never learned of the drain.
+    pub life: u64,
     /// Where it is reached.
     pub address: SocketAddr,
     /// Its zone.
@@ -180,6 +188,8 @@ pub struct HealthReport {
     pub target_group: String,
     /// The target.
     pub target: TargetKey,
+    /// The target's life that was checked.
+    pub life: u64,
     /// What the node thinks of it.
     pub health: NodeHealth,
 }

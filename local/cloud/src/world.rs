@@ -50,6 +50,8 @@ pub(crate) enum Effect {
     Boot(Host),
     /// An instance stops or is gone.
     Halt(Host, Halt),
+    /// Processes on an instance are killed: those of a unit, or all.
+    Kill(Host, Option<String>),
     /// A command is to be carried out.
     Send(String),
 }

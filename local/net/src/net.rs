@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -37,7 +37,7 @@ impl Net {
         Self::Memory(Arc::default())
     }
 
-    /// Connects to `to`, from the local address `from` where one is given.
+    /// Connects to `to`, from the local address `from` where one is given, else from 127.0.0.1.
     ///
     /// # Errors
     /// What the operating system says; in memory `ConnectionRefused` where nobody listens.
@@ -55,7 +55,12 @@ impl Net {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Self::Memory(switchboard) => switchboard.connect(to).await.map(Stream::Memory),
+            Self::Memory(switchboard) => {
+                let from = from.unwrap_or(Ipv4Addr::LOCALHOST.into());
+                let pipe = switchboard.connect(from, to).await?;
+                let peer = to.ip();
+                Ok(Stream::Memory { pipe, peer })
+            }
         }
     }
 
@@ -77,7 +82,23 @@ pub enum Stream {
     /// Over a socket.
     Tcp(TcpStream),
     /// Within this process.
-    Memory(DuplexStream),
+    Memory {
+        /// The bytes.
+        pipe: DuplexStream,
+        /// The address at the other end.
+        peer: IpAddr,
+    },
+}
+
+impl Stream {
+    /// The address at the other end; `None` where a socket has lost it.
+    #[must_use]
+    pub fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
+            Self::Memory { peer, .. } => Some(*peer),
+        }
+    }
 }
 
 /// A listening socket. Dropping it closes it: later connections are refused.
@@ -90,7 +111,7 @@ pub enum Listener {
         /// The address that it listens on.
         at: SocketAddr,
         /// Connections that nobody has accepted yet.
-        waiting: mpsc::Receiver<DuplexStream>,
+        waiting: mpsc::Receiver<(DuplexStream, IpAddr)>,
         /// Where it is to be taken out when it is dropped.
         switchboard: Arc<Switchboard>,
     },
@@ -109,7 +130,7 @@ impl Listener {
                 Ok(Stream::Tcp(stream))
             }
             Self::Memory { waiting, .. } => match waiting.recv().await {
-                Some(stream) => Ok(Stream::Memory(stream)),
+                Some((pipe, peer)) => Ok(Stream::Memory { pipe, peer }),
                 None => Err(io::ErrorKind::NotConnected.into()),
             },
         }
@@ -141,25 +162,25 @@ impl Drop for Listener {
 /// The listeners of an in-memory network, by address.
 #[derive(Debug, Default)]
 pub struct Switchboard {
-    listeners: Mutex<HashMap<SocketAddr, mpsc::Sender<DuplexStream>>>,
+    listeners: Mutex<HashMap<SocketAddr, mpsc::Sender<(DuplexStream, IpAddr)>>>,
 }
 
 impl Switchboard {
     fn listeners(
         &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, mpsc::Sender<DuplexStream>>> {
+    ) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, mpsc::Sender<(DuplexStream, IpAddr)>>> {
         self.listeners
             .lock()
             .expect("no code that holds this lock can panic")
     }
 
-    async fn connect(&self, to: SocketAddr) -> io::Result<DuplexStream> {
+    async fn connect(&self, from: IpAddr, to: SocketAddr) -> io::Result<DuplexStream> {
         let listener = self.listeners().get(&to).cloned();
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         listener
             .ok_or_else(refused)?
-            .send(theirs)
+            .send((theirs, from))
             .await
             .map_err(|_| refused())?;
         Ok(ours)
@@ -193,7 +214,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Memory { pipe, .. } => Pin::new(pipe).poll_read(cx, buf),
         }
     }
 }
@@ -206,21 +227,21 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Memory { pipe, .. } => Pin::new(pipe).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Memory { pipe, .. } => Pin::new(pipe).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Memory { pipe, .. } => Pin::new(pipe).poll_shutdown(cx),
         }
     }
 }
@@ -240,9 +261,12 @@ mod tests {
         let net = Net::memory();
         let mut listener = net.listen(address()).await.unwrap();
         let mut client = net.connect(None, address()).await.unwrap();
+        let client_of = net.connect(Some(address().ip()), address()).await.unwrap();
         let mut server = listener.accept().await.unwrap();
         client.write_all(b"hello").await.unwrap();
         drop(client);
+        assert_eq!(server.peer(), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(client_of.peer(), Some(address().ip()));
         let mut text = String::new();
         server.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, "hello");

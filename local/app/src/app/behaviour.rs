@@ -26,6 +26,10 @@ pub struct Config {
     pub error_rate: f64,
     /// Decides which requests those are.
     pub seed: u64,
+    /// Where `/actuator/` is served; `None` is where all else is.
+    pub management_port: Option<u16>,
+    /// Whether `/actuator/`, `/drain` and `/metrics` are answered with 403 unless 127.0.0.1 asks.
+    pub private_pages: bool,
 }
 
 impl Default for Config {
@@ -41,6 +45,8 @@ impl Default for Config {
             health: HealthBehaviour::Healthy,
             error_rate: 0.0,
             seed: 0,
+            management_port: None,
+            private_pages: false,
         }
     }
 }

@@ -50,6 +50,12 @@ pub struct Args {
     /// Decides which requests those are.
     #[arg(long, env = "APP_SEED", default_value_t = 0)]
     pub seed: u64,
+    /// Serve /actuator/ on this port instead of the application's.
+    #[arg(long, env = "APP_MANAGEMENT_PORT")]
+    pub management_port: Option<u16>,
+    /// Answer /actuator/, /drain and /metrics to 127.0.0.1 only; to all others with 403.
+    #[arg(long, env = "APP_PRIVATE_PAGES")]
+    pub private_pages: bool,
     /// The instant at which virtual and real time were the same.
     #[arg(long, env = "CLOCK_ANCHOR")]
     pub clock_anchor: Option<Timestamp>,
@@ -79,6 +85,8 @@ impl Args {
             health,
             error_rate: self.error_rate,
             seed: self.seed,
+            management_port: self.management_port,
+            private_pages: self.private_pages,
         }
     }
 }

@@ -18,15 +18,26 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Notify, watch};
 
-use super::{gauge::InFlight, pages::Pages};
+use super::{
+    actuator::Observed,
+    gauge::InFlight,
+    pages::{Door, Pages},
+};
 
 /// The application is stopping and answers nothing new.
 #[derive(Debug, thiserror::Error)]
 #[error("the application is stopping: the connection is closed without an answer")]
 struct Stopping;
 
-/// Serves a connection until it ends. `stopping` turns true when the application was told to stop.
-pub(super) async fn serve(pages: Arc<Pages>, stream: Stream, stopping: watch::Receiver<bool>) {
+/// Serves a connection to one of the application's doors until it ends. `stopping` turns true when
+/// the application was told to stop.
+pub(super) async fn serve(
+    pages: Arc<Pages>,
+    door: Door,
+    stream: Stream,
+    stopping: watch::Receiver<bool>,
+) {
+    let peer = stream.peer();
     let answered_while_stopping = Arc::new(Notify::new());
     let requests = Arc::new(AtomicU32::new(0));
     let keep_alive = pages.clock.real(pages.config.keep_alive);
@@ -42,7 +53,12 @@ pub(super) async fn serve(pages: Arc<Pages>, stream: Stream, stopping: watch::Re
             let path = request.uri().path().to_owned();
             let query = request.uri().query().unwrap_or_default().to_owned();
             let guard = pages.gauge.enter(Pages::kind(&path));
-            let mut response = pages.answer(request.method(), &path, &query).await;
+            let mut observed = pages.requests.begin(&pages.clock, request.method(), &path);
+            let mut response = match pages.refuse(door, peer, &path) {
+                Some(refused) => refused,
+                None => pages.answer(request.method(), &path, &query).await,
+            };
+            observed.status = response.status();
             if pages
                 .config
                 .keep_alive_requests
@@ -55,6 +71,7 @@ pub(super) async fn serve(pages: Arc<Pages>, stream: Stream, stopping: watch::Re
                 stopping,
                 notify,
                 _guard: guard,
+                _observed: observed,
             };
             Ok::<Response<Guarded>, Stopping>(response.map(|page| Guarded {
                 page,
@@ -82,6 +99,7 @@ struct Sending {
     stopping: watch::Receiver<bool>,
     notify: Arc<Notify>,
     _guard: InFlight,
+    _observed: Observed,
 }
 
 impl Drop for Sending {

@@ -5,7 +5,13 @@
 //! requests in flight are completed, and nothing in their answers says that the connection ends.
 //! It must never be kinder to its clients than that: the failures of a careless release come from
 //! here.
+//!
+//! Everything runs on one machine, so that every address is a loopback address. What is local to
+//! the application is therefore the one address 127.0.0.1: the load balancer's nodes and the
+//! clients of the load have other addresses of 127.0.0.0/8, and are refused where `private_pages`
+//! is set. A program without an address of its own, such as curl, is local to every application.
 
+mod actuator;
 mod behaviour;
 mod command;
 mod connection;

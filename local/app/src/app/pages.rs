@@ -1,6 +1,7 @@
 //! What the application answers.
 
 use std::{
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
+    actuator::{self, Requests},
     behaviour::Config,
     connection::Page,
     gauge::{Gauge, Kind},
@@ -24,11 +26,21 @@ const LONGEST_WORK: Duration = Duration::from_secs(3_600);
 /// No answer is sent in more parts than this.
 const MOST_PARTS: u32 = 1_000;
 
+/// Where a request comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The application's port.
+    Application,
+    /// The port for those who watch it.
+    Management,
+}
+
 /// The application behind its connections.
 pub(super) struct Pages {
     pub(super) clock: Clock,
     pub(super) config: Config,
     pub(super) gauge: Gauge,
+    pub(super) requests: Requests,
     started: Timestamp,
     /// Set by `/health/fail`.
     told_to_fail: AtomicBool,
@@ -41,6 +53,7 @@ impl Pages {
             started: clock.now(),
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
             gauge: Gauge::default(),
+            requests: Requests::default(),
             told_to_fail: AtomicBool::new(false),
             clock,
             config,
@@ -53,13 +66,35 @@ impl Pages {
             "/health" | "/health/fail" | "/health/restore" | "/drain" | "/metrics" => {
                 Kind::Watching
             }
+            _ if path.starts_with(actuator::ROOT) => Kind::Watching,
             _ => Kind::Work,
         }
     }
 
+    /// The answer to a request that must not come through this door, or from this address.
+    pub(super) fn refuse(
+        &self,
+        door: Door,
+        peer: Option<IpAddr>,
+        path: &str,
+    ) -> Option<Response<Page>> {
+        let managing = path.starts_with(actuator::ROOT);
+        let elsewhere = match door {
+            Door::Application => managing && self.config.management_port.is_some(),
+            Door::Management => !managing,
+        };
+        if elsewhere {
+            return Some(text(StatusCode::NOT_FOUND, "no such page\n"));
+        }
+        let private = managing || matches!(path, "/drain" | "/metrics");
+        let local = peer == Some(Ipv4Addr::LOCALHOST.into());
+        (self.config.private_pages && private && !local)
+            .then(|| text(StatusCode::FORBIDDEN, "this page is for 127.0.0.1 only\n"))
+    }
+
     pub(super) async fn answer(&self, method: &Method, path: &str, query: &str) -> Response<Page> {
         let mut response = match (method, path) {
-            (_, "/health") => self.health(),
+            (_, "/health" | "/actuator/health") => self.health(),
             (&Method::POST, "/health/fail") => self.tell_health(true),
             (&Method::POST, "/health/restore") => self.tell_health(false),
             (_, "/health/fail" | "/health/restore") => text(
@@ -68,6 +103,8 @@ impl Pages {
             ),
             (_, "/drain") => self.drain(),
             (_, "/metrics") => self.metrics(),
+            (_, "/actuator/prometheus") => prometheus(&self.requests.prometheus()),
+            _ if path.starts_with(actuator::ROOT) => self.metric(path, query),
             _ if self.is_unlucky() => text(StatusCode::INTERNAL_SERVER_ERROR, "bad luck\n"),
             (_, "/") => text(
                 StatusCode::OK,
@@ -130,12 +167,15 @@ impl Pages {
              app_requests_served_total {}\n",
             reading.in_flight, reading.served
         );
-        let mut response = text(StatusCode::OK, &metrics);
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-        );
-        response
+        prometheus(&metrics)
+    }
+
+    fn metric(&self, path: &str, query: &str) -> Response<Page> {
+        let name = path.strip_prefix("/actuator/metrics/");
+        match name.and_then(|name| self.requests.metric(name, query)) {
+            Some(metric) => json(StatusCode::OK, &metric.to_string()),
+            None => text(StatusCode::NOT_FOUND, "no such metric\n"),
+        }
     }
 
     /// Sends the head at once and the body in parts, spread evenly over the time asked for.
@@ -168,6 +208,14 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.split_once('='))
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
+}
+
+fn prometheus(metrics: &str) -> Response<Page> {
+    respond(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        metrics,
+    )
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Page> {

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     behaviour::{Config, OnTerminate},
     connection,
-    pages::Pages,
+    pages::{Door, Pages},
 };
 
 /// How often a stopping application looks whether requests are in flight, as Spring Boot does.
@@ -66,7 +66,13 @@ pub async fn serve(
         .listen(address)
         .await
         .map_err(|source| ServeError::Listen { address, source })?;
+    let management = config.management_port;
     let pages = Arc::new(Pages::new(clock.clone(), config));
+    // It ends with this call, later than the application's port does.
+    let _management = match management {
+        Some(port) => Some(manage(&net, &pages, SocketAddr::new(address.ip(), port)).await?),
+        None => None,
+    };
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     // The listener is dropped with this call: new connections are refused from then on.
@@ -100,6 +106,36 @@ fn exit(signal: Signal, broken_off: u64) -> Exit {
     Exit { code, broken_off }
 }
 
+/// Serves the management port until what is returned is dropped.
+async fn manage(
+    net: &Net,
+    pages: &Arc<Pages>,
+    address: SocketAddr,
+) -> Result<JoinSet<()>, ServeError> {
+    let mut listener = net
+        .listen(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    let (pages, mut tasks) = (Arc::clone(pages), JoinSet::new());
+    tasks.spawn(async move {
+        // It does not stop when the application is told to: what goes on can be read to the end.
+        let (_stop, stopping) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = listener.accept().await;
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok(stream) => {
+                    let (pages, door) = (Arc::clone(&pages), Door::Management);
+                    connections.spawn(connection::serve(pages, door, stream, stopping.clone()));
+                }
+                Err(_) => pages.clock.sleep(LOOK_AGAIN).await,
+            }
+        }
+    });
+    Ok(tasks)
+}
+
 /// Waits until the application has started, or returns the signal that ended it before.
 async fn start_up(
     clock: &Clock,
@@ -129,8 +165,8 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => (),
             accepted = listener.accept() => match accepted {
                 Ok(stream) => {
-                    let serve = connection::serve(Arc::clone(pages), stream, stopping.clone());
-                    connections.spawn(serve);
+                    let (pages, door) = (Arc::clone(pages), Door::Application);
+                    connections.spawn(connection::serve(pages, door, stream, stopping.clone()));
                 }
                 // The connection was gone before it was accepted, or there are too many: a pause
                 // keeps the latter from becoming a busy loop.

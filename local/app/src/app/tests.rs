@@ -1,5 +1,7 @@
 //! The application's ways, over a network in memory and with a paused clock.
 
+mod actuator;
+
 use std::{net::SocketAddr, time::Duration};
 
 use bluegreen_net::{Clock, Net, Stream};

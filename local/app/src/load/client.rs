@@ -1,6 +1,10 @@
 //! One HTTP client that sends one request at a time and never sends one twice.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use bluegreen_net::{Clock, Net};
 use bytes::Bytes;
@@ -12,6 +16,10 @@ use hyper_util::rt::TokioIo;
 use super::report::{Outcome, TransportError};
 
 type Sender = SendRequest<Empty<Bytes>>;
+
+/// Where clients come from on the one machine that everything runs on: not from 127.0.0.1, which is
+/// what applications take for local.
+const OWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 1, 0, 1));
 
 /// A client and its connection, if it has one.
 pub(super) struct Client {
@@ -93,7 +101,8 @@ impl Client {
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<Sender, TransportError> {
-        let stream = self.net.connect(None, address).await.map_err(|error| {
+        let own = address.ip().is_loopback().then_some(OWN_ADDRESS);
+        let stream = self.net.connect(own, address).await.map_err(|error| {
             if error.kind() == io::ErrorKind::ConnectionRefused {
                 TransportError::Refused
             } else {

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -52,7 +52,7 @@ async fn bind(node: &Node, port: u16) -> Listener {
 }
 
 async fn serve(node: Arc<Node>, port: u16, stream: Stream) {
-    let client = client_address(&stream);
+    let client = stream.peer().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
     let config = node.config();
     let service = {
         let node = Arc::clone(&node);
@@ -64,7 +64,8 @@ async fn serve(node: Arc<Node>, port: u16, stream: Stream) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(node.clock.real(config.idle_timeout))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     // How a connection ended is seen in its requests: an idle one may end as it likes.
     tokio::select! {
@@ -73,15 +74,5 @@ async fn serve(node: Arc<Node>, port: u16, stream: Stream) {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
-    }
-}
-
-/// Connections within the process have no address; their clients count as local.
-fn client_address(stream: &Stream) -> IpAddr {
-    match stream {
-        Stream::Tcp(stream) => stream
-            .peer_addr()
-            .map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.ip()),
-        Stream::Memory(_) => Ipv4Addr::LOCALHOST.into(),
     }
 }

@@ -53,14 +53,14 @@ impl Verdict {
     }
 }
 
-/// Checks a target until it is aborted; `phase` passes before the first check. The settings are
-/// read anew for each check.
-pub(super) async fn run(node: Arc<Node>, registration: Registration, phase: Duration) {
+/// Checks one life of a target until it is aborted; `phase` passes before the first check. The
+/// settings are read anew for each check.
+pub(super) async fn run(node: Arc<Node>, registration: Registration, life: u64, phase: Duration) {
     let mut verdict = Verdict::default();
     node.clock.sleep(phase).await;
     loop {
         let started = node.clock.now();
-        let Some((check, target)) = node.check_of(&registration) else {
+        let Some((check, target)) = node.check_of(&registration, life) else {
             return;
         };
         let result = match node
@@ -74,6 +74,7 @@ pub(super) async fn run(node: Arc<Node>, registration: Registration, phase: Dura
         if let Some(health) = verdict.observe(result, &check) {
             node.set_opinion(
                 &registration,
+                life,
                 match health {
                     NodeHealth::Healthy => Opinion::Healthy,
                     NodeHealth::Unhealthy(_) => Opinion::Unhealthy,
@@ -83,6 +84,7 @@ pub(super) async fn run(node: Arc<Node>, registration: Registration, phase: Dura
                 node: node.address,
                 target_group: registration.0.clone(),
                 target: registration.1.clone(),
+                life,
                 health,
             };
             // Nobody listens any more only while everything is being taken down.

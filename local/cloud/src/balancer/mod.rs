@@ -18,9 +18,11 @@ mod pool;
 mod proxy;
 mod relay;
 mod route;
+mod sticky;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::{
     collections::BTreeMap,

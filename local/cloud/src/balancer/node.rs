@@ -8,6 +8,7 @@ use std::{
 };
 
 use bluegreen_net::{Clock, Net};
+use http::HeaderMap;
 use hyper::client::conn::http1::SendRequest;
 use rand::{RngExt, rngs::StdRng};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +20,7 @@ use super::{
     pool::{Pool, Registration},
     relay::{Cut, Upload},
     route::{self, Opinion},
+    sticky::{self, Stickiness},
     task::Task,
 };
 use crate::{
@@ -48,9 +50,13 @@ struct State {
 }
 
 struct TargetState {
+    life: u64,
     opinion: Opinion,
     cut: watch::Sender<Cut>,
 }
+
+/// A registration, and which of its lives is checked.
+type Checked = (Registration, u64);
 
 /// What is to be done with a request.
 pub(super) enum Decision {
@@ -67,6 +73,7 @@ pub(super) struct Destination {
     pub(super) registration: Registration,
     pub(super) address: SocketAddr,
     pub(super) fail_open: bool,
+    pub(super) sticky: Stickiness,
     pub(super) cut: watch::Receiver<Cut>,
 }
 
@@ -74,7 +81,7 @@ pub(super) struct Destination {
 pub(super) async fn run(node: Node, mut configs: LateConfig, mut phases: StdRng, learned: Learned) {
     let node = Arc::new(node);
     let mut listeners: HashMap<u16, Task> = HashMap::new();
-    let mut checks: HashMap<Registration, Task> = HashMap::new();
+    let mut checks: HashMap<Checked, Task> = HashMap::new();
     let _sweeper = Task::spawn(sweep(Arc::clone(&node)));
     while let Some(config) = configs.next().await {
         let version = config.version;
@@ -86,13 +93,14 @@ pub(super) async fn run(node: Node, mut configs: LateConfig, mut phases: StdRng,
                 .entry(port)
                 .or_insert_with(|| Task::spawn(front::listen(Arc::clone(&node), port)));
         }
-        checks.retain(|registration, _| checked.iter().any(|(one, _)| one == registration));
-        for (registration, interval) in checked {
+        checks.retain(|life, _| checked.iter().any(|(one, _)| one == life));
+        for (life, interval) in checked {
             checks
-                .entry(registration)
-                .or_insert_with_key(|registration| {
+                .entry(life)
+                .or_insert_with_key(|(registration, life)| {
                     let phase = interval.mul_f64(phases.random());
-                    Task::spawn(health::run(Arc::clone(&node), registration.clone(), phase))
+                    let (node, registration) = (Arc::clone(&node), registration.clone());
+                    Task::spawn(health::run(node, registration, *life, phase))
                 });
         }
         learned.note(node.address, version);
@@ -154,7 +162,7 @@ impl Node {
     }
 
     /// Takes over a configuration; returns what is to be checked, and how often.
-    fn take_over(&self, config: NodeConfig) -> Vec<(Registration, Duration)> {
+    fn take_over(&self, config: NodeConfig) -> Vec<(Checked, Duration)> {
         let mut checked = Vec::new();
         let mut state = self.state();
         let mut earlier = std::mem::take(&mut state.targets);
@@ -165,9 +173,14 @@ impl Node {
             for target in &group.targets {
                 let registration = (group.arn.clone(), target.key.clone());
                 let mut kept = before.remove(&target.key).unwrap_or_else(|| TargetState {
+                    life: target.life,
                     opinion: Opinion::Unchecked,
                     cut: watch::Sender::new(Cut::Never),
                 });
+                if kept.life != target.life {
+                    kept.life = target.life;
+                    kept.opinion = Opinion::Unchecked;
+                }
                 kept.cut.send_replace(match target.phase {
                     TargetPhase::Registering | TargetPhase::Active => Cut::Never,
                     TargetPhase::Draining { until } => Cut::At(until),
@@ -175,7 +188,7 @@ impl Node {
                 let is_checked =
                     target.phase == TargetPhase::Active && used.contains(group.arn.as_str());
                 if is_checked {
-                    checked.push((registration, group.health_check.interval));
+                    checked.push(((registration, target.life), group.health_check.interval));
                 } else {
                     kept.opinion = Opinion::Unchecked;
                     self.retire(&registration);
@@ -208,24 +221,38 @@ impl Node {
         }
     }
 
-    /// How a target is checked; `None` when it is not to be checked any more.
-    pub(super) fn check_of(&self, registration: &Registration) -> Option<(HealthCheck, Target)> {
+    /// How a life of a target is checked; `None` when it is not to be checked any more.
+    pub(super) fn check_of(
+        &self,
+        registration: &Registration,
+        life: u64,
+    ) -> Option<(HealthCheck, Target)> {
         let config = self.config();
         let group = config.groups.get(&registration.0)?;
-        let target = group.targets.iter().find(|one| one.key == registration.1)?;
+        let mut targets = group.targets.iter();
+        let target = targets.find(|one| one.key == registration.1 && one.life == life)?;
         Some((group.health_check.clone(), target.clone()))
     }
 
-    pub(super) fn set_opinion(&self, registration: &Registration, opinion: Opinion) {
+    pub(super) fn set_opinion(&self, registration: &Registration, life: u64, opinion: Opinion) {
         let mut state = self.state();
         let group = state.targets.get_mut(&registration.0);
-        if let Some(target) = group.and_then(|group| group.get_mut(&registration.1)) {
+        let target = group.and_then(|group| group.get_mut(&registration.1));
+        // A check that was under way when the life ended may still come here.
+        if let Some(target) = target.filter(|target| target.life == life) {
             target.opinion = opinion;
         }
     }
 
     /// Chooses what to do with a request.
-    pub(super) fn decide(&self, port: u16, host: &str, path: &str) -> Decision {
+    pub(super) fn decide(
+        &self,
+        port: u16,
+        host: &str,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Decision {
+        let now = self.clock.now();
         let mut state = self.state();
         let config = Arc::clone(&state.config);
         let listener = config.listeners.iter().find(|one| one.port == port);
@@ -242,7 +269,11 @@ impl Node {
             }
         };
         let roll = state.rng.random();
-        let group = route::weighted_group(groups, roll).and_then(|arn| config.groups.get(arn));
+        let known_group = rule
+            .sticky
+            .and_then(|_| sticky::group(headers, groups, now));
+        let group = known_group.or_else(|| route::weighted_group(groups, roll));
+        let group = group.and_then(|arn| config.groups.get(arn));
         let Some(group) = group else {
             return Decision::NoTarget;
         };
@@ -258,7 +289,8 @@ impl Node {
         if usable.targets.is_empty() {
             return Decision::NoTarget;
         }
-        let target = usable.targets[turn % usable.targets.len()];
+        let known_target = sticky::target(headers, group, &usable.targets, now);
+        let target = known_target.unwrap_or(usable.targets[turn % usable.targets.len()]);
         let Some(target_state) = known.get(&target.key) else {
             return Decision::NoTarget;
         };
@@ -266,6 +298,10 @@ impl Node {
             registration: (group.arn.clone(), target.key.clone()),
             address: target.address,
             fail_open: usable.fail_open,
+            sticky: Stickiness {
+                target: group.sticky,
+                group: rule.sticky,
+            },
             cut: target_state.cut.subscribe(),
         })
     }

@@ -3,7 +3,8 @@
 
 use std::{io, net::IpAddr, sync::Arc};
 
-use http::{Request, Response, Uri, Version, header};
+use http::{Request, Response, StatusCode, Uri, Version, header};
+use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 
@@ -12,6 +13,8 @@ use super::{
     headers,
     node::{Decision, Destination, Node},
     relay::{self, Activity, Open, Relay, Upload},
+    sticky,
+    tunnel::{self, Tunnel},
 };
 use crate::oracle::{Failure, Ticket};
 
@@ -26,7 +29,7 @@ pub(super) async fn handle(
     let client_id = request.headers().get("x-request-id");
     let client_id = client_id.and_then(|value| value.to_str().ok());
     let mut ticket = node.oracle.arrived(node.address, path, client_id);
-    let decision = node.decide(port, &host_of(&request), path);
+    let decision = node.decide(port, &host_of(&request), path, request.headers());
     let destination = match decision {
         Decision::Fixed { status, body } => {
             ticket.answered(status);
@@ -39,7 +42,12 @@ pub(super) async fn handle(
     let (group, target) = &destination.registration;
     ticket.routed(group, target, destination.fail_open);
     let now = node.clock.now();
+    let asked = tunnel::protocol(request.headers());
+    let client_side = asked.as_ref().map(|_| hyper::upgrade::on(&mut request));
     headers::remove_hop_by_hop(request.headers_mut());
+    if let Some(protocol) = asked {
+        tunnel::announce(request.headers_mut(), protocol);
+    }
     headers::add_forwarded(request.headers_mut(), client, port, now, ticket.number());
     let cut = relay::cut_off(destination.cut.clone(), node.clock.clone());
     let forwarded = tokio::select! {
@@ -47,19 +55,43 @@ pub(super) async fn handle(
         () = cut => Err(Failure::DelayElapsed),
         forwarded = forward(&node, &destination, &mut ticket, request) => forwarded,
     };
-    let (response, sender) = match forwarded {
+    let (mut response, sender) = match forwarded {
         Ok(forwarded) => forwarded,
         Err(failure) => return refuse(ticket, failure),
     };
-    let (mut parts, body) = response.into_parts();
+    let agreed = tunnel::protocol(response.headers());
+    headers::remove_hop_by_hop(response.headers_mut());
+    sticky::set(
+        response.headers_mut(),
+        &destination.registration,
+        destination.sticky,
+        now,
+    );
+    let idle_timeout = node.config().idle_timeout;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let (Some(client), Some(protocol)) = (client_side, agreed) else {
+            // The target changed to a protocol that was not asked for, or that it does not name.
+            return refuse(ticket, Failure::MalformedAnswer);
+        };
+        ticket.answered(response.status().as_u16());
+        let tunnel = Tunnel {
+            client,
+            target: hyper::upgrade::on(&mut response),
+            cut: destination.cut,
+            idle_timeout,
+            clock: node.clock.clone(),
+        };
+        tokio::spawn(tunnel.run(ticket));
+        tunnel::announce(response.headers_mut(), protocol);
+        return response.map(|_| AnswerBody::Own(Full::default()));
+    }
+    let (parts, body) = response.into_parts();
     ticket.answered(parts.status.as_u16());
-    headers::remove_hop_by_hop(&mut parts.headers);
     let open = Open {
         ticket,
         registration: destination.registration,
         sender,
     };
-    let idle_timeout = node.config().idle_timeout;
     let relay = Relay::new(body, node, destination.cut, idle_timeout, open);
     Response::from_parts(parts, AnswerBody::Relayed(Box::new(relay)))
 }
@@ -141,8 +173,9 @@ async fn connect(
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| Failure::ConnectionFailed)?;
-    // It ends when its sender is dropped or the target closes it; what it says then is of no use.
-    tokio::spawn(connection);
+    // It ends when its sender is dropped, the target closes it or it is used for another protocol;
+    // what it says then is of no use.
+    tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }
 

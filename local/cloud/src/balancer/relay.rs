@@ -61,7 +61,7 @@ impl Activity {
             .expect("no code that holds this lock can panic")
     }
 
-    fn touch(&self, now: Timestamp) {
+    pub(super) fn touch(&self, now: Timestamp) {
         *self
             .0
             .lock()

@@ -45,7 +45,7 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
     let shown = reservations.into_iter().map(|(id, instances)| {
         json!({"reservationId": id, "ownerId": owner, "groupSet": [], "instancesSet": instances})
     });
-    input.page.ec2("reservationSet", shown.collect())
+    input.page.ec2("reservationSet", shown.collect(), (5, 1000))
 }
 
 pub(super) fn status(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
@@ -67,7 +67,9 @@ pub(super) fn status(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
                 "instanceStatus": checks(instance.is_running()),
             })
         });
-    input.page.ec2("instanceStatusSet", shown.collect())
+    input
+        .page
+        .ec2("instanceStatusSet", shown.collect(), (5, 1000))
 }
 
 pub(super) fn attribute(ctx: &mut Ctx<'_>, input: &Attribute) -> Reply {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Reply, TagSpecification,
     model::{Instance, State, TokenUse, arn},
+    tags,
     templates::{self, Chosen, Reference, TemplateData},
 };
 use crate::{
@@ -59,6 +60,8 @@ pub(super) fn run(ctx: &mut Ctx<'_>, params: &Params) -> Reply {
             "MinCount must be at least 1 and at most MaxCount",
         ));
     }
+    let specified = input.tag_specifications.iter().flat_map(|one| &one.tags);
+    tags::check_keys(specified.map(|tag| tag.key.as_str()))?;
     let plan = plan(ctx, &input)?;
     let count = room(ctx, &plan, &input)?;
     let reservation = format!("r-{}", ctx.hex(17));

@@ -141,7 +141,7 @@ impl Instance {
 }
 
 impl Ec2 {
-    pub(super) fn instance(&self, id: &str) -> Result<&Instance, ApiError> {
+    pub(crate) fn instance(&self, id: &str) -> Result<&Instance, ApiError> {
         self.instances.get(id).ok_or_else(|| unknown_instance(id))
     }
 

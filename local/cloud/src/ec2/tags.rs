@@ -61,6 +61,7 @@ fn change(
     input: &Change,
     apply: impl Fn(&mut BTreeMap<String, String>, &OptionalTag),
 ) -> Reply {
+    check_keys(input.tags.iter().map(|tag| tag.key.as_str()))?;
     for id in &input.resources {
         tags_of(ctx.ec2(), id)?;
     }
@@ -73,6 +74,20 @@ fn change(
         ctx.event(EventKind::Modified, id.clone(), "tags");
     }
     Ok(json!({"return": true}))
+}
+
+/// Refuses keys that only AWS itself may use.
+pub(super) fn check_keys<'a>(mut keys: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
+    match keys.find(|key| crate::elb::is_reserved(key)) {
+        None => Ok(()),
+        Some(key) => Err(ApiError::sender(
+            "InvalidParameterValue",
+            format!(
+                "Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are \
+                 reserved for internal use"
+            ),
+        )),
+    }
 }
 
 pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
@@ -107,7 +122,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
             }
         }
     }
-    input.page.ec2("tagSet", shown)
+    input.page.ec2("tagSet", shown, (5, 1000))
 }
 
 fn tags_of<'a>(ec2: &'a mut Ec2, id: &str) -> Result<&'a mut BTreeMap<String, String>, ApiError> {

@@ -242,7 +242,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
                 })
     });
     let shown = found.map(show).collect();
-    input.page.ec2("launchTemplates", shown)
+    input.page.ec2("launchTemplates", shown, (1, 200))
 }
 
 pub(super) fn describe_versions(ctx: &mut Ctx<'_>, input: &DescribeVersions) -> Reply {
@@ -265,7 +265,7 @@ pub(super) fn describe_versions(ctx: &mut Ctx<'_>, input: &DescribeVersions) -> 
         .into_iter()
         .map(|number| show_version(template, number))
         .collect();
-    input.page.ec2("launchTemplateVersionSet", shown)
+    input.page.ec2("launchTemplateVersionSet", shown, (1, 200))
 }
 
 /// What a launch from this reference is given.

@@ -1,6 +1,6 @@
 //! Actions of listeners and rules: read, checked, and written back as AWS normalises them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) struct Action {
     /// kept.
     pub(crate) wire: Value,
     effect: Effect,
-    group_stickiness: bool,
+    group_stickiness: Option<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +64,7 @@ struct Tuple {
 #[serde(rename_all = "PascalCase")]
 struct Stickiness {
     enabled: Option<bool>,
+    duration_seconds: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +86,7 @@ impl Action {
 
     /// Whether it is an error for a group of this action to have target stickiness.
     pub(crate) fn forbids_target_stickiness(&self) -> bool {
-        self.groups().len() > 1 && !self.group_stickiness
+        self.groups().len() > 1 && self.group_stickiness.is_none()
     }
 }
 
@@ -134,6 +135,16 @@ pub(crate) fn read(
                     ),
                 ));
             }
+            if !group.protocol.is_http() {
+                return Err(ApiError::sender(
+                    "IncompatibleProtocols",
+                    format!(
+                        "The protocol '{}' of target group '{target_group}' is not compatible with \
+                         a listener of protocol 'HTTP'",
+                        group.protocol.name()
+                    ),
+                ));
+            }
             if group.vpc != elb.load_balancer(load_balancer)?.vpc {
                 return Err(ApiError::sender(
                     "InvalidConfigurationRequest",
@@ -170,12 +181,12 @@ pub(crate) fn stickiness_conflict() -> ApiError {
 fn read_one(sent: &Value) -> Result<Action, ApiError> {
     let action: Sent = Params::from_json_of_form(sent).read()?;
     let mut wire = sent.clone();
-    let mut group_stickiness = false;
+    let mut group_stickiness = None;
     let effect = match action.r#type.as_str() {
         "forward" => {
             let config = action.forward_config.as_ref();
             let sticky = config.and_then(|config| config.target_group_stickiness_config.as_ref());
-            group_stickiness = sticky.and_then(|sticky| sticky.enabled).unwrap_or(false);
+            group_stickiness = sticky.map(stickiness).transpose()?.flatten();
             let groups = forward(action.target_group_arn.as_deref(), config)?;
             normalise(&mut wire, &groups);
             Effect::Forward(groups)
@@ -203,6 +214,23 @@ fn read_one(sent: &Value) -> Result<Action, ApiError> {
         effect,
         group_stickiness,
     })
+}
+
+/// For how long a client is sent to the group that it was sent to before.
+pub(super) fn group_stickiness(actions: &[Action]) -> Option<Duration> {
+    actions.iter().rev().find_map(|one| one.group_stickiness)
+}
+
+/// The week is the longest that AWS allows, the day what is meant where none is said.
+fn stickiness(sent: &Stickiness) -> Result<Option<Duration>, ApiError> {
+    let seconds = sent.duration_seconds.unwrap_or(86_400);
+    if !(1..=604_800).contains(&seconds) {
+        return Err(ApiError::validation(format!(
+            "DurationSeconds {seconds} must be between 1 and 604800"
+        )));
+    }
+    let on = sent.enabled.unwrap_or(false);
+    Ok(on.then(|| Duration::from_secs(u64::from(seconds))))
 }
 
 fn forward(single: Option<&str>, config: Option<&Forward>) -> Result<Vec<WeightedGroup>, ApiError> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Reply,
     model::{LoadBalancer, Zone},
+    names,
     tags::Tag,
 };
 use crate::{
@@ -83,6 +84,8 @@ pub(super) struct Attribute {
 }
 
 pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
+    names::check("Load balancer", &input.name)?;
+    names::check_tags(&input.tags)?;
     if input.r#type.as_deref().unwrap_or("application") != "application" {
         return Err(ApiError::validation(
             "only load balancers of type 'application' are simulated",
@@ -206,8 +209,17 @@ pub(super) fn modify_attributes(ctx: &mut Ctx<'_>, input: Modify) -> Reply {
         let valid = match key.as_str() {
             "idle_timeout.timeout_seconds" => in_range(&value, 1, 4000),
             "client_keep_alive.seconds" => in_range(&value, 60, 604_800),
+            key if key.ends_with(".enabled") => matches!(value.as_str(), "true" | "false"),
             _ => true,
         };
+        // AWS does not let an Application Load Balancer turn it off; its groups may.
+        if key == "load_balancing.cross_zone.enabled" && value == "false" {
+            return Err(ApiError::sender(
+                "InvalidConfigurationRequest",
+                "Cross-zone load balancing cannot be turned off for an Application Load Balancer; \
+                 turn it off for a target group",
+            ));
+        }
         set_attribute(&mut attributes, &key, value, valid)?;
     }
     let shown = list(&attributes);

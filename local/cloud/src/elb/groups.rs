@@ -7,49 +7,20 @@ use serde_json::{Value, json};
 
 use super::{
     Reply,
-    balancers::{Attribute, defaults, in_range, list, set_attribute},
+    attributes::{self, Protocol},
+    balancers::{Attribute, in_range, list},
     model::{CheckSettings, Group},
+    names,
     tags::Tag,
 };
 use crate::{events::EventKind, paging::ByMarker, wire::ApiError, world::Ctx};
-
-/// The attributes of an instance group behind an Application Load Balancer.
-const ATTRIBUTES: [(&str, &str); 12] = [
-    ("deregistration_delay.timeout_seconds", "300"),
-    ("load_balancing.algorithm.type", "round_robin"),
-    (
-        "load_balancing.cross_zone.enabled",
-        "use_load_balancer_configuration",
-    ),
-    ("slow_start.duration_seconds", "0"),
-    ("stickiness.app_cookie.duration_seconds", "86400"),
-    ("stickiness.enabled", "false"),
-    ("stickiness.lb_cookie.duration_seconds", "86400"),
-    ("stickiness.type", "lb_cookie"),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.count",
-        "1",
-    ),
-    (
-        "target_group_health.dns_failover.minimum_healthy_targets.percentage",
-        "off",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-        "1",
-    ),
-    (
-        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
-        "off",
-    ),
-];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Create {
     name: String,
     protocol: Option<String>,
-    port: Option<u16>,
+    port: Option<u32>,
     vpc_id: Option<String>,
     target_type: Option<String>,
     health_check_protocol: Option<String>,
@@ -114,14 +85,18 @@ pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
             "a target group of type 'instance' needs Port and VpcId",
         ));
     };
+    names::check("Target group", &input.name)?;
+    names::check_tags(&input.tags)?;
+    let port = super::targets::port("Port", port)?;
     let kind = input.target_type.as_deref().unwrap_or("instance");
-    let protocol = input.protocol.as_deref().unwrap_or("HTTP");
+    let protocol = Protocol::parse(input.protocol.as_deref().unwrap_or("HTTP"));
     let check_protocol = input.health_check_protocol.as_deref().unwrap_or("HTTP");
-    if (kind, protocol, check_protocol) != ("instance", "HTTP", "HTTP") {
+    let Some(protocol) = protocol.filter(|_| (kind, check_protocol) == ("instance", "HTTP")) else {
         return Err(ApiError::validation(
-            "only target groups of type 'instance' with protocol HTTP are simulated",
+            "only target groups of type 'instance' with protocol HTTP, TCP, TLS, UDP or TCP_UDP \
+             and health checks over HTTP are simulated",
         ));
-    }
+    };
     if !ctx.world.live.ec2.vpcs.contains(&vpc) {
         return Err(ApiError::validation(format!(
             "The VPC ID '{vpc}' is not found"
@@ -150,7 +125,8 @@ pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
     let mut others = ctx.world.live.elb.groups.values();
     if let Some(existing) = others.find(|group| group.name == input.name) {
         // Asking again for the same thing is answered with what exists.
-        if (existing.port, &existing.vpc, &existing.check) == (port, &vpc, &check) {
+        let ports = (existing.port, existing.protocol);
+        if (ports, &existing.vpc, &existing.check) == ((port, protocol), &vpc, &check) {
             let shown = show(&ctx.world.live.elb, existing);
             return Ok(json!({"TargetGroups": [shown]}));
         }
@@ -170,10 +146,11 @@ pub(super) fn create(ctx: &mut Ctx<'_>, input: Create) -> Reply {
     let group = Group {
         arn: arn.clone(),
         name: input.name,
+        protocol,
         port,
         vpc,
         check,
-        attributes: defaults(&ATTRIBUTES),
+        attributes: attributes::defaults(protocol),
         targets: BTreeMap::new(),
         endless_drains: false,
     };
@@ -226,7 +203,7 @@ pub(super) fn modify(ctx: &mut Ctx<'_>, input: &Modify) -> Reply {
     Ok(json!({"TargetGroups": [show(elb, elb.group(&input.target_group_arn)?)]}))
 }
 
-pub(super) fn attributes(ctx: &mut Ctx<'_>, input: &One) -> Reply {
+pub(super) fn describe_attributes(ctx: &mut Ctx<'_>, input: &One) -> Reply {
     let group = ctx.view().elb.group(&input.target_group_arn)?;
     Ok(json!({"Attributes": list(&group.attributes)}))
 }
@@ -236,16 +213,10 @@ pub(super) fn modify_attributes(ctx: &mut Ctx<'_>, input: ModifyAttributes) -> R
     ctx.touch(arn.clone());
     let mut attributes = ctx.elb().group(&arn)?.attributes.clone();
     for Attribute { key, value } in input.attributes {
-        let valid = match key.as_str() {
-            "deregistration_delay.timeout_seconds" => in_range(&value, 0, 3600),
-            "slow_start.duration_seconds" => value == "0" || in_range(&value, 30, 900),
-            "stickiness.enabled" => matches!(value.as_str(), "true" | "false"),
-            _ => true,
-        };
         if key == "stickiness.enabled" && value == "true" && behind_plain_weights(ctx, &arn) {
             return Err(super::actions::stickiness_conflict());
         }
-        set_attribute(&mut attributes, &key, value, valid)?;
+        attributes::set(&mut attributes, &key, value)?;
     }
     let shown = list(&attributes);
     ctx.elb().group_mut(&arn)?.attributes = attributes;
@@ -328,6 +299,12 @@ fn change_check(check: &mut CheckSettings, input: &Modify) -> Result<(), ApiErro
         )));
     }
     if let Some(path) = &input.health_check_path {
+        if !path.starts_with('/') || path.len() > 1024 {
+            return Err(ApiError::validation(format!(
+                "Health check path '{path}' must begin with a '/' character, and can have at most \
+                 1024 characters"
+            )));
+        }
         check.path.clone_from(path);
     }
     if let Some(port) = &input.health_check_port {
@@ -359,8 +336,8 @@ fn show(elb: &super::Elb, group: &Group) -> Value {
     json!({
         "TargetGroupArn": group.arn,
         "TargetGroupName": group.name,
-        "Protocol": "HTTP",
-        "ProtocolVersion": "HTTP1",
+        "Protocol": group.protocol.name(),
+        "ProtocolVersion": group.protocol.is_http().then_some("HTTP1"),
         "Port": group.port,
         "VpcId": group.vpc,
         "TargetType": "instance",

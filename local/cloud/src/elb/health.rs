@@ -1,5 +1,7 @@
 //! What a target's state is, and why.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Reply,
     model::{Group, Target},
-    targets::{TargetDescription, statuses},
+    targets::{TargetDescription, check_descriptions, statuses},
 };
 use crate::{
     topology::{HealthFailure, NodeHealth},
@@ -70,17 +72,20 @@ pub(crate) fn status(
         let description = "Target registration is in progress";
         return because("initial", "Elb.RegistrationInProgress", description);
     }
-    let opinions = load_balancer.zones.iter().map(|zone| {
-        let report = target.reports.get(&zone.address);
-        report.filter(|_| target.reports_count_from <= now)
-    });
-    let opinions: Vec<Option<&NodeHealth>> = opinions.collect();
+    let nodes = load_balancer.zones.iter().map(|zone| &zone.address);
+    let opinions: Vec<Option<&NodeHealth>> = nodes.map(|node| target.reports.get(node)).collect();
     let failure = opinions.iter().flatten().find_map(|health| match health {
         NodeHealth::Unhealthy(failure) => Some(failure),
         NodeHealth::Healthy => None,
     });
     match failure {
-        Some(failure) => unhealthy(failure),
+        Some(HealthFailure::Status(_)) => mismatch(&opinions),
+        Some(HealthFailure::Timeout) => because("unhealthy", "Target.Timeout", "Request timed out"),
+        Some(HealthFailure::Failed) => because(
+            "unhealthy",
+            "Target.FailedHealthChecks",
+            "Health checks failed",
+        ),
         None if opinions.iter().all(Option::is_some) => TargetStatus {
             state: "healthy",
             reason: None,
@@ -94,20 +99,23 @@ pub(crate) fn status(
     }
 }
 
-fn unhealthy(failure: &HealthFailure) -> TargetStatus {
-    match failure {
-        HealthFailure::Status(code) => because(
-            "unhealthy",
-            "Target.ResponseCodeMismatch",
-            &format!("Health checks failed with these codes: [{code}]"),
+/// The codes that the nodes were answered with.
+fn mismatch(opinions: &[Option<&NodeHealth>]) -> TargetStatus {
+    let codes = opinions.iter().flatten().filter_map(|health| match health {
+        NodeHealth::Unhealthy(HealthFailure::Status(code)) => Some(code),
+        NodeHealth::Unhealthy(HealthFailure::Timeout | HealthFailure::Failed)
+        | NodeHealth::Healthy => None,
+    });
+    let codes: BTreeSet<String> = codes.map(u16::to_string).collect();
+    let codes: Vec<String> = codes.into_iter().collect();
+    because(
+        "unhealthy",
+        "Target.ResponseCodeMismatch",
+        &format!(
+            "Health checks failed with these codes: [{}]",
+            codes.join(", ")
         ),
-        HealthFailure::Timeout => because("unhealthy", "Target.Timeout", "Request timed out"),
-        HealthFailure::Failed => because(
-            "unhealthy",
-            "Target.FailedHealthChecks",
-            "Health checks failed",
-        ),
-    }
+    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,7 +137,9 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
         return Ok(json!({"TargetHealthDescriptions": all.collect::<Vec<_>>()}));
     }
     let mut descriptions = Vec::new();
-    for TargetDescription { id, port } in &input.targets {
+    check_descriptions(&input.targets)?;
+    for target in &input.targets {
+        let id = &target.id;
         // Whether an instance exists is asked of the live world: that lag has its own knob.
         if !ctx.world.live.ec2.instances.contains_key(id) {
             return Err(ApiError::sender(
@@ -137,7 +147,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
                 format!("The following targets are not valid: '{id}'"),
             ));
         }
-        let port = port.unwrap_or(group.port);
+        let port = target.port_of(group);
         let found = known
             .iter()
             .find(|(other, at, _)| (other, *at) == (id, port));

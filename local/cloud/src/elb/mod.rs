@@ -1,11 +1,13 @@
 //! Elastic Load Balancing v2: the control plane of Application Load Balancers for HTTP.
 
 mod actions;
+mod attributes;
 mod balancers;
 mod groups;
 mod health;
 mod listeners;
 mod model;
+mod names;
 mod publish;
 mod rules;
 mod tags;
@@ -20,6 +22,7 @@ use crate::{
 
 pub(crate) use health::status;
 pub(crate) use model::{Elb, instance_halted, instance_running};
+pub(crate) use names::is_reserved;
 pub(crate) use publish::topology;
 pub(crate) use targets::{advance, next_due, report};
 
@@ -41,7 +44,7 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, action: &str, params: &Params) -> Reply {
         "CreateTargetGroup" => ctx.change(|ctx| groups::create(ctx, params.read()?)),
         "DescribeTargetGroups" => groups::describe(ctx, &params.read()?),
         "ModifyTargetGroup" => ctx.change(|ctx| groups::modify(ctx, &params.read()?)),
-        "DescribeTargetGroupAttributes" => groups::attributes(ctx, &params.read()?),
+        "DescribeTargetGroupAttributes" => groups::describe_attributes(ctx, &params.read()?),
         "ModifyTargetGroupAttributes" => {
             ctx.change(|ctx| groups::modify_attributes(ctx, params.read()?))
         }

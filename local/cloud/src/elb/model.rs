@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::actions::Action;
+use super::{actions::Action, attributes::Protocol};
 use crate::{
     config::Config,
     topology::NodeHealth,
@@ -23,7 +23,7 @@ pub(crate) struct Elb {
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) listeners: BTreeMap<String, Listener>,
     pub(crate) tags: BTreeMap<String, BTreeMap<String, String>>,
-    /// Counts registrations.
+    /// Counts registrations and lives of targets.
     pub(crate) serial: u64,
 }
 
@@ -69,6 +69,7 @@ pub(crate) struct Rule {
 pub(crate) struct Group {
     pub(crate) arn: String,
     pub(crate) name: String,
+    pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     pub(crate) vpc: String,
     pub(crate) check: CheckSettings,
@@ -102,22 +103,22 @@ pub(crate) struct CheckSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) serial: u64,
+    /// Which life of the registration this is: see [`crate::topology::Target::life`].
+    pub(crate) life: u64,
     /// From when nodes check it.
     pub(crate) active_at: Timestamp,
     pub(crate) draining_until: Option<Timestamp>,
+    /// What nodes reported in this life.
     pub(crate) reports: BTreeMap<IpAddr, NodeHealth>,
-    /// Reports that were made in an earlier life count from here on only.
-    pub(crate) reports_count_from: Timestamp,
 }
 
 impl Target {
-    /// Its health is open again: after it was undrained, put to use, or its instance restarted.
-    pub(crate) fn check_anew(&mut self, active_at: Timestamp, interval: u32) {
+    /// Begins another life: after it was undrained, put to use, or its instance restarted. Reports
+    /// of the earlier life never count again, as the process may have ended since.
+    pub(crate) fn check_anew(&mut self, life: u64, active_at: Timestamp) {
+        self.life = life;
         self.active_at = active_at;
-        // A node that never learned of the interruption has nothing new to report. What it
-        // reported before counts again once it would have checked.
-        let interval = std::time::Duration::from_secs(u64::from(interval));
-        self.reports_count_from = later(active_at, interval);
+        self.reports.clear();
     }
 }
 
@@ -198,13 +199,14 @@ pub(crate) fn put_to_use(ctx: &mut crate::world::Ctx<'_>, before: &BTreeMap<Stri
     let now_used: BTreeSet<String> = ctx.elb().uses().into_keys().collect();
     for arn in now_used.iter().filter(|arn| !before.contains_key(*arn)) {
         let active_at = ctx.after(ctx.config.hostility.registration_lag);
+        ctx.elb().serial += 1;
+        let life = ctx.elb().serial;
         if let Some(group) = ctx.elb().groups.get_mut(arn) {
-            let interval = group.check.interval;
             group
                 .targets
                 .values_mut()
                 .filter(|target| target.draining_until.is_none())
-                .for_each(|target| target.check_anew(active_at, interval));
+                .for_each(|target| target.check_anew(life, active_at));
         }
     }
 }
@@ -213,13 +215,12 @@ pub(crate) fn put_to_use(ctx: &mut crate::world::Ctx<'_>, before: &BTreeMap<Stri
 pub(crate) fn instance_running(world: &mut World, id: &str, now: Timestamp, config: &Config) {
     let lag = config.hostility.registration_lag;
     for group in world.live.elb.groups.values_mut() {
-        let interval = group.check.interval;
         for ((target_id, _), target) in &mut group.targets {
             if target_id == id {
-                target.check_anew(later(now, lag.draw(&mut world.random)), interval);
-                target.reports.clear();
                 world.live.elb.serial += 1;
-                target.serial = world.live.elb.serial;
+                let life = world.live.elb.serial;
+                target.check_anew(life, later(now, lag.draw(&mut world.random)));
+                target.serial = life;
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    actions::effective,
+    actions::{effective, group_stickiness},
     model::{Group, Listener, LoadBalancer},
     rules::default_arn,
 };
@@ -61,11 +61,13 @@ fn listener(listener: &Listener) -> topology::Listener {
         conditions: conditions(&rule.conditions)
             .expect("conditions were checked when the rule was written"),
         action: effective(&rule.actions),
+        sticky: group_stickiness(&rule.actions),
     });
     let default = topology::Rule {
         arn: default_arn(listener),
         conditions: Vec::new(),
         action: effective(&listener.default_actions),
+        sticky: group_stickiness(&listener.default_actions),
     };
     topology::Listener {
         arn: listener.arn.clone(),
@@ -107,6 +109,7 @@ fn target_group(view: &View, group: &Group, now: Timestamp) -> topology::TargetG
                 port: *port,
                 serial: target.serial,
             },
+            life: target.life,
             address: SocketAddr::new(instance.address, *port),
             zone: instance.zone.clone(),
             phase,
@@ -124,8 +127,18 @@ fn target_group(view: &View, group: &Group, now: Timestamp) -> topology::TargetG
             matcher: matcher(&check.matcher).expect("the matcher was checked when it was written"),
         },
         minimum_healthy: minimum.unwrap_or(1),
+        sticky: target_stickiness(group),
         targets: targets.collect(),
     }
+}
+
+/// For how long a client is sent to the target that answered it.
+fn target_stickiness(group: &Group) -> Option<Duration> {
+    let attribute = |key: &str| group.attributes.get(key).map(String::as_str);
+    let on = attribute("stickiness.enabled") == Some("true") && group.protocol.is_http();
+    let seconds = attribute("stickiness.lb_cookie.duration_seconds");
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    on.then(|| Duration::from_secs(seconds.unwrap_or(86_400)))
 }
 
 /// Reads `200`, `200-299` and lists of them.

@@ -54,6 +54,7 @@ pub(super) fn describe(ctx: &mut Ctx<'_>, input: &Describe) -> Reply {
 
 pub(super) fn add(ctx: &mut Ctx<'_>, input: &Add) -> Reply {
     require(ctx, &input.resource_arns)?;
+    super::names::check_tags(&input.tags)?;
     for arn in &input.resource_arns {
         ctx.touch(arn.clone());
         set(ctx, arn, input.tags.clone());

@@ -33,44 +33,95 @@ pub(super) struct Targets {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TargetDescription {
     pub(super) id: String,
-    pub(super) port: Option<u16>,
+    port: Option<u32>,
+    availability_zone: Option<String>,
+}
+
+impl TargetDescription {
+    /// The port; without one the group's own is meant.
+    pub(super) fn port_of(&self, group: &Group) -> u16 {
+        let port = self.port.and_then(|port| u16::try_from(port).ok());
+        port.unwrap_or(group.port)
+    }
+}
+
+/// Checks what descriptions of targets of type `instance` may say.
+pub(super) fn check_descriptions(targets: &[TargetDescription]) -> Result<(), ApiError> {
+    for (index, target) in targets.iter().enumerate() {
+        if let Some(sent) = target.port {
+            port(&format!("Targets.{}.Port", index + 1), sent)?;
+        }
+        if let Some(zone) = &target.availability_zone {
+            return Err(ApiError::validation(format!(
+                "You cannot specify an Availability Zone ('{zone}') for a target of type 'instance'"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A port that was sent as the parameter at this path.
+pub(super) fn port(path: &str, sent: u32) -> Result<u16, ApiError> {
+    let refuse = |constraint| ApiError::constraint(Some(&sent.to_string()), path, constraint);
+    match u16::try_from(sent) {
+        Ok(0) => Err(refuse("Member must have value greater than or equal to 1")),
+        Ok(port) => Ok(port),
+        Err(_) => Err(refuse("Member must have value less than or equal to 65535")),
+    }
 }
 
 pub(super) fn register(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
     let arn = &input.target_group_arn;
     ctx.touch(arn.clone());
     let group = ctx.elb().group(arn)?.clone();
-    for TargetDescription { id, .. } in &input.targets {
-        let instance = ctx.ec2().instances.get(id);
-        let reason = match instance {
-            None => Some("is not valid"),
-            Some(instance) if instance.vpc != group.vpc => {
-                Some("is not in the VPC of the target group")
-            }
-            Some(instance) if !instance.is_running() => Some("is not in the running state"),
-            Some(_) => None,
-        };
-        if let Some(reason) = reason {
-            return Err(ApiError::sender(
-                "InvalidTarget",
-                format!("The following targets are not valid: the instance '{id}' {reason}"),
-            ));
-        }
-    }
+    check_descriptions(&input.targets)?;
+    check_instances(ctx, &group, &input.targets)?;
     if group.targets.len() + input.targets.len() > TARGETS_PER_GROUP {
         return Err(ApiError::sender(
             "TooManyTargets",
             format!("target group '{arn}' cannot have more than {TARGETS_PER_GROUP} targets"),
         ));
     }
-    for TargetDescription { id, port } in &input.targets {
-        register_one(ctx, &group, id, port.unwrap_or(group.port))?;
+    for target in &input.targets {
+        register_one(ctx, &group, &target.id, target.port_of(&group))?;
     }
     Ok(json!({}))
 }
 
+/// One instance that cannot be registered fails the whole call: none of them is.
+fn check_instances(
+    ctx: &mut Ctx<'_>,
+    group: &Group,
+    targets: &[TargetDescription],
+) -> Result<(), ApiError> {
+    let invalid = |message: String| Err(ApiError::sender("InvalidTarget", message));
+    let named = |ids: &[&str]| format!("'{}'", ids.join("', '"));
+    let instances = &ctx.ec2().instances;
+    let (mut elsewhere, mut resting) = (Vec::new(), Vec::new());
+    for TargetDescription { id, .. } in targets {
+        match instances.get(id) {
+            None => return invalid(format!("Instance ID '{id}' is not valid")),
+            Some(instance) if instance.vpc != group.vpc => elsewhere.push(id.as_str()),
+            Some(instance) if !instance.is_running() => resting.push(id.as_str()),
+            Some(_) => {}
+        }
+    }
+    if !elsewhere.is_empty() {
+        let (vpc, ids) = (&group.vpc, named(&elsewhere));
+        return invalid(format!(
+            "The following targets are not in the target group VPC '{vpc}': {ids}"
+        ));
+    }
+    if !resting.is_empty() {
+        let ids = named(&resting);
+        return invalid(format!(
+            "The following targets are not in a running state and cannot be registered: {ids}"
+        ));
+    }
+    Ok(())
+}
+
 fn register_one(ctx: &mut Ctx<'_>, group: &Group, id: &str, port: u16) -> Result<(), ApiError> {
-    let now = ctx.now;
     let active_at = ctx.after(ctx.config.hostility.registration_lag);
     ctx.elb().serial += 1;
     let serial = ctx.elb().serial;
@@ -80,15 +131,15 @@ fn register_one(ctx: &mut Ctx<'_>, group: &Group, id: &str, port: u16) -> Result
         Some(target) if target.draining_until.is_none() => return Ok(()),
         Some(target) => {
             target.draining_until = None;
-            target.check_anew(active_at, group.check.interval);
+            target.check_anew(serial, active_at);
         }
         None => {
             let target = Target {
                 serial,
+                life: serial,
                 active_at,
                 draining_until: None,
                 reports: BTreeMap::new(),
-                reports_count_from: now,
             };
             targets.insert((id.to_owned(), port), target);
         }
@@ -105,13 +156,14 @@ pub(super) fn deregister(ctx: &mut Ctx<'_>, input: &Targets) -> Reply {
     let arn = &input.target_group_arn;
     ctx.touch(arn.clone());
     let group = ctx.elb().group(arn)?.clone();
+    check_descriptions(&input.targets)?;
     let delay = group.attributes.get("deregistration_delay.timeout_seconds");
     let delay = delay.and_then(|delay| delay.parse().ok()).unwrap_or(300);
-    for TargetDescription { id, port } in &input.targets {
+    for target in &input.targets {
         // A target is an id and a port. Without a port the group's own is meant: a registration
         // with another port is left alone, and the caller is told that all went well.
-        let key = (id.clone(), port.unwrap_or(group.port));
-        let subject = format!("{arn} {id}:{}", key.1);
+        let key = (target.id.clone(), target.port_of(&group));
+        let subject = format!("{arn} {}:{}", key.0, key.1);
         let until = ctx.now + SignedDuration::from_secs(delay);
         let targets = &mut ctx.elb().group_mut(arn)?.targets;
         let Some(target) = targets.get_mut(&key) else {
@@ -137,13 +189,15 @@ pub(crate) fn report(world: &mut World, report: HealthReport, now: Timestamp) {
         node,
         target_group,
         target: key,
+        life,
         health,
     } = report;
     let Some(group) = world.live.elb.groups.get_mut(&target_group) else {
         return;
     };
     let target = group.targets.get_mut(&(key.id.clone(), key.port));
-    let Some(target) = target.filter(|target| target.serial == key.serial) else {
+    let current = |target: &&mut Target| target.serial == key.serial && target.life == life;
+    let Some(target) = target.filter(current) else {
         return;
     };
     let subject = format!("{target_group} {}:{}", key.id, key.port);

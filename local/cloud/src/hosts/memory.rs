@@ -34,6 +34,12 @@ pub trait MemoryHost: Send + Sync + 'static {
     /// `BlueGreen-StopUnit` was sent: SIGTERM, the grace period, SIGKILL.
     fn stop(&self, host: Host, unit: StopUnit) -> BoxFuture<'static, Stopped>;
 
+    /// The processes of a unit, or of every unit, are killed with SIGKILL.
+    fn kill(&self, host: Host, unit: Option<String>) -> BoxFuture<'static, ()> {
+        drop((host, unit));
+        ready(()).boxed()
+    }
+
     /// Some other document was sent.
     fn other(&self, host: Host, command: Command) -> BoxFuture<'static, CommandOutput> {
         let stderr = format!("{}: no shell on {}\n", command.document, host.id);
@@ -135,6 +141,10 @@ impl Hosts for MemoryHosts {
         }
     }
 
+    fn kill(&self, host: Host, unit: Option<String>) -> BoxFuture<'static, ()> {
+        self.inside.kill(host, unit)
+    }
+
     fn shutdown(&self) {}
 }
 
@@ -168,5 +178,6 @@ fn stop_unit(parameters: &BTreeMap<String, Vec<String>>) -> StopUnit {
     StopUnit {
         unit: text(parameters, "unit"),
         grace_period: seconds(parameters, "gracePeriod"),
+        port: text(parameters, "port").parse().ok(),
     }
 }

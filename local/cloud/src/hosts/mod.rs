@@ -74,6 +74,10 @@ pub trait Hosts: Send + Sync + 'static {
     /// Runs a command. Dropping the future kills the command, not what it started as a unit.
     fn run(&self, host: Host, command: Command) -> BoxFuture<'static, CommandOutput>;
 
+    /// Kills the processes of a unit, or of every unit, on an instance with SIGKILL, as the kernel
+    /// does to one that takes too much memory.
+    fn kill(&self, host: Host, unit: Option<String>) -> BoxFuture<'static, ()>;
+
     /// Ends everything on every instance at once.
     fn shutdown(&self);
 }
@@ -100,4 +104,6 @@ pub struct StopUnit {
     pub unit: String,
     /// The time between SIGTERM and SIGKILL.
     pub grace_period: Duration,
+    /// The port that must not be listened on where the unit is down already.
+    pub port: Option<u16>,
 }

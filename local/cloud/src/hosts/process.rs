@@ -27,15 +27,16 @@ use std::{
 
 use bluegreen_net::Clock;
 use futures::future::{BoxFuture, FutureExt, ready};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{Command, CommandOutput, Halt, Host, Hosts, sweep};
 
 /// The stand-ins that every host has.
-const TOOLS: [(&str, &str); 3] = [
+const TOOLS: [(&str, &str); 4] = [
     ("systemctl", include_str!("../../host/bin/systemctl")),
     ("unit-run", include_str!("../../host/bin/unit-run")),
     ("journalctl", include_str!("../../host/bin/journalctl")),
+    ("ss", include_str!("../../host/bin/ss")),
 ];
 
 /// The stand-ins for time that does not run as the wall's does.
@@ -289,6 +290,24 @@ impl Hosts for ProcessHosts {
             })
         }
         .boxed()
+    }
+
+    fn kill(&self, host: Host, unit: Option<String>) -> BoxFuture<'static, ()> {
+        let directory = self.inner.directory(&host.id);
+        let units = match unit {
+            Some(unit) => vec![directory.join("run/units").join(unit)],
+            None => entries(&directory.join("run/units")),
+        };
+        for unit in units {
+            let noted = fs::read_to_string(unit.join("main")).unwrap_or_default();
+            if let Some(main) = noted.trim().parse().ok().and_then(Pid::from_raw)
+                && sweep::is_of(&directory, main)
+            {
+                // The unit's shell notes how its main process ended, and ends the rest of it.
+                kill_process(main, Signal::KILL).ok();
+            }
+        }
+        ready(()).boxed()
     }
 
     fn shutdown(&self) {

@@ -29,14 +29,25 @@ pub(super) fn sweep(directory: &Path) {
     }
 }
 
-fn groups(directory: &Path) -> HashSet<Pid> {
+/// Whether a process was started on the host with this directory: its noted id may be somebody
+/// else's by now.
+pub(super) fn is_of(directory: &Path, process: Pid) -> bool {
+    let environment = fs::read(format!("/proc/{}/environ", process.as_raw_nonzero()));
+    environment.is_ok_and(|environment| has_mark(&environment, directory))
+}
+
+fn has_mark(environment: &[u8], directory: &Path) -> bool {
     let mark = format!("{ROOT}={}", directory.display()).into_bytes();
+    environment.split(|byte| *byte == 0).any(|one| one == mark)
+}
+
+fn groups(directory: &Path) -> HashSet<Pid> {
     let listed = fs::read_dir("/proc").into_iter().flatten();
     let theirs = listed.filter_map(|entry| {
         let entry = entry.ok()?;
         let id = entry.file_name().to_str()?.parse().ok()?;
         let environment = fs::read(entry.path().join("environ")).ok()?;
-        let marked = environment.split(|byte| *byte == 0).any(|one| one == mark);
+        let marked = has_mark(&environment, directory);
         getpgid(Pid::from_raw(id)).ok().filter(|_| marked)
     });
     // No shell of a host is in this process's group, and this process must not end itself.

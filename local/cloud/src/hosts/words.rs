@@ -7,6 +7,12 @@ use std::time::Duration;
 
 use super::CommandOutput;
 
+/// The exit code of both documents where there is no such unit.
+const NOT_FOUND: i32 = 12;
+
+/// What both documents say then; the real ones name the unit.
+const NO_SUCH_UNIT: &str = "the unit does not exist on this host (LoadState=not-found)";
+
 /// What came of starting a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
@@ -26,6 +32,8 @@ pub enum Started {
     },
     /// It was not active in time.
     TimedOut,
+    /// There is no such unit on the host.
+    NotFound,
 }
 
 impl Started {
@@ -34,6 +42,7 @@ impl Started {
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Started | Self::AlreadyRunning => 0,
+            Self::NotFound => NOT_FOUND,
             Self::OtherVersion { .. } => 20,
             Self::Failed { .. } => 21,
             Self::TimedOut => 22,
@@ -55,6 +64,10 @@ impl Started {
             }
             Self::Failed { log } => ("failed", log.clone()),
             Self::TimedOut => ("timed-out", String::new()),
+            Self::NotFound => (
+                "not-found",
+                format!("{NO_SUCH_UNIT}; nothing was started\n"),
+            ),
         };
         CommandOutput {
             exit: self.exit_code(),
@@ -84,6 +97,13 @@ pub enum Stopped {
     },
     /// It could not even be killed.
     Stuck,
+    /// There is no such unit on the host.
+    NotFound,
+    /// It did not run, and its port is listened on all the same.
+    StillListening {
+        /// The port.
+        port: u16,
+    },
 }
 
 impl Stopped {
@@ -93,17 +113,31 @@ impl Stopped {
         match self {
             Self::Already | Self::Graceful { .. } | Self::Killed { .. } => 0,
             Self::Stuck => 11,
+            Self::NotFound => NOT_FOUND,
+            Self::StillListening { .. } => 13,
         }
     }
 
     /// What `BlueGreen-StopUnit` prints.
     #[must_use]
     pub fn output(&self, took: Duration) -> CommandOutput {
-        let (how, exit) = match self {
-            Self::Already => ("already-stopped", 0),
-            Self::Graceful { exit } => ("graceful", *exit),
-            Self::Killed { exit } => ("killed", *exit),
-            Self::Stuck => ("stuck", -1),
+        let (how, exit, stderr) = match self {
+            Self::Already => ("already-stopped", 0, String::new()),
+            Self::Graceful { exit } => ("graceful", *exit, String::new()),
+            Self::Killed { exit } => ("killed", *exit, String::new()),
+            Self::Stuck => ("stuck", -1, String::new()),
+            Self::NotFound => (
+                "not-found",
+                -1,
+                format!("{NO_SUCH_UNIT}; nothing was stopped\n"),
+            ),
+            Self::StillListening { port } => (
+                "still-listening",
+                -1,
+                format!(
+                    "the unit is down, but port {port} is still listened on; nothing was stopped\n"
+                ),
+            ),
         };
         CommandOutput {
             exit: self.exit_code(),
@@ -111,7 +145,7 @@ impl Stopped {
                 "stopped how={how} seconds={:.1} exit={exit}\n",
                 took.as_secs_f64()
             ),
-            stderr: String::new(),
+            stderr,
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
     };
     let found = ctx.world.ssm.listed(ctx.now).filter(wanted);
     let shown = found.map(show).collect();
-    input.page.ssm("Commands", shown)
+    input.page.ssm("Commands", shown, 1)
 }
 
 fn passes(filter: &Filter, sent: &Sent) -> bool {
@@ -112,7 +112,7 @@ pub(super) fn show(sent: &Sent) -> Value {
     json!({
         "CommandId": sent.id,
         "DocumentName": sent.document,
-        "DocumentVersion": "$DEFAULT",
+        "DocumentVersion": sent.document_version,
         "Comment": sent.comment,
         "ExpiresAfter": epoch(expires),
         "Parameters": sent.filled.parameters,

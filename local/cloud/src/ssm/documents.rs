@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Reply, document::Document};
+use super::{Reply, document::Document, model::Versions};
 use crate::{events::EventKind, paging::ByToken, wire::ApiError, world::Ctx};
 
 #[derive(Debug, Deserialize)]
@@ -13,12 +13,22 @@ pub(super) struct Create {
     content: String,
     document_type: Option<String>,
     document_format: Option<String>,
+    /// Of an update: the version that it is made from.
+    document_version: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct One {
     name: String,
+    document_version: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SetDefault {
+    name: String,
+    document_version: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -26,7 +36,7 @@ pub(super) struct One {
 pub(super) struct List {
     #[serde(flatten)]
     page: ByToken,
-    #[serde(default)]
+    #[serde(default, alias = "InstanceInformationFilterList")]
     filters: Vec<Filter>,
 }
 
@@ -51,47 +61,74 @@ pub(super) fn create(ctx: &mut Ctx<'_>, input: &Create) -> Reply {
     ctx.world
         .ssm
         .documents
-        .insert(input.name.clone(), vec![document]);
+        .insert(input.name.clone(), Versions::first(document));
     ctx.event(EventKind::Created, input.name.clone(), "document");
-    Ok(json!({"DocumentDescription": show(ctx, &input.name)?}))
+    Ok(json!({"DocumentDescription": show(ctx, &input.name, None)?}))
 }
 
+/// Adds a version. Commands go on to run the default version until that is changed too.
 pub(super) fn update(ctx: &mut Ctx<'_>, input: &Create) -> Reply {
     touch(ctx, &input.name);
-    let current = ctx.world.ssm.document(&input.name)?.content.clone();
+    let versions = ctx.world.ssm.versions(&input.name)?.clone();
+    if let Some(from) = input.document_version.as_deref()
+        && versions.number(Some(from))? != versions.all.len()
+    {
+        return Err(ApiError::sender(
+            "InvalidDocumentVersion",
+            "Only the latest version of a document can be updated.",
+        ));
+    }
     let document = read(input)?;
-    if document.content == current {
+    if versions
+        .all
+        .iter()
+        .any(|one| one.content == document.content)
+    {
         return Err(ApiError::sender(
             "DuplicateDocumentContent",
             "The content of the document duplicates another version.",
         ));
     }
     if let Some(versions) = ctx.world.ssm.documents.get_mut(&input.name) {
-        versions.push(document);
+        versions.all.push(document);
     }
     ctx.event(EventKind::Modified, input.name.clone(), "document");
-    Ok(json!({"DocumentDescription": show(ctx, &input.name)?}))
+    Ok(json!({"DocumentDescription": show(ctx, &input.name, Some("$LATEST"))?}))
+}
+
+pub(super) fn set_default(ctx: &mut Ctx<'_>, input: &SetDefault) -> Reply {
+    touch(ctx, &input.name);
+    let versions = ctx.world.ssm.versions(&input.name)?;
+    let number = versions.number(Some(&input.document_version))?;
+    if let Some(versions) = ctx.world.ssm.documents.get_mut(&input.name) {
+        versions.default = number;
+    }
+    let detail = format!("default version {number}");
+    ctx.event(EventKind::Modified, input.name.clone(), detail);
+    Ok(json!({"Description": {"Name": input.name, "DefaultVersion": number.to_string()}}))
 }
 
 pub(super) fn delete(ctx: &mut Ctx<'_>, input: &One) -> Reply {
     touch(ctx, &input.name);
-    ctx.world.ssm.document(&input.name)?;
+    ctx.world.ssm.versions(&input.name)?;
     ctx.world.ssm.documents.remove(&input.name);
     ctx.event(EventKind::Deleted, input.name.clone(), "document");
     Ok(json!({}))
 }
 
 pub(super) fn describe(ctx: &mut Ctx<'_>, input: &One) -> Reply {
-    Ok(json!({"Document": show(ctx, &input.name)?}))
+    let version = input.document_version.as_deref();
+    Ok(json!({"Document": show(ctx, &input.name, version)?}))
 }
 
 pub(super) fn get(ctx: &mut Ctx<'_>, input: &One) -> Reply {
-    let document = ctx.world.ssm.document(&input.name)?;
+    let versions = ctx.world.ssm.versions(&input.name)?;
+    let number = versions.number(input.document_version.as_deref())?;
     Ok(json!({
         "Name": input.name,
-        "DocumentVersion": "1",
+        "DocumentVersion": number.to_string(),
         "Status": "Active",
-        "Content": document.content,
+        "Content": versions.all[number - 1].content,
         "DocumentType": "Command",
         "DocumentFormat": "JSON",
     }))
@@ -118,32 +155,48 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
                 _ => true,
             })
     };
-    let names = ctx.world.ssm.documents.keys().filter(|name| wanted(name));
-    let shown: Vec<Value> = names
-        .map(|name| {
+    let documents = ctx.world.ssm.documents.iter();
+    let shown: Vec<Value> = documents
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, versions)| {
             json!({
                 "Name": name,
                 "Owner": ctx.config.account,
                 "PlatformTypes": ["Linux"],
-                "DocumentVersion": "1",
+                "DocumentVersion": versions.default.to_string(),
                 "DocumentType": "Command",
                 "SchemaVersion": "2.2",
                 "DocumentFormat": "JSON",
             })
         })
         .collect();
-    input.page.ssm("DocumentIdentifiers", shown)
+    input.page.ssm("DocumentIdentifiers", shown, 1)
 }
 
 pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
-    let passes = |id: &str, ping: &str| {
+    let known = |filter: &&Filter| {
+        INSTANCE_FILTERS.contains(&filter.key.as_str()) || filter.key.starts_with("tag:")
+    };
+    if let Some(unknown) = input.filters.iter().find(|filter| !known(filter)) {
+        return Err(ApiError::sender(
+            "InvalidFilterKey",
+            format!("The filter key {} is not valid.", unknown.key),
+        ));
+    }
+    let passes = |instance: &crate::ec2::Instance, ping: &str| {
         input
             .filters
             .iter()
             .all(|filter| match filter.key.as_str() {
-                "InstanceIds" => filter.values.iter().any(|value| value == id),
+                "InstanceIds" => filter.values.contains(&instance.id),
                 "PingStatus" => filter.values.iter().any(|value| value == ping),
-                _ => true,
+                "PlatformTypes" => filter.values.iter().any(|value| value == "Linux"),
+                "ResourceType" => filter.values.iter().any(|value| value == "EC2Instance"),
+                // The keys were checked above: this one is of a tag.
+                key => {
+                    let tag = instance.tags.get(key.trim_start_matches("tag:"));
+                    tag.is_some_and(|value| filter.values.contains(value))
+                }
             })
     };
     let ssm = &ctx.world.ssm;
@@ -152,13 +205,14 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
             instance.is_running() || instance.state == crate::ec2::State::Stopped
         });
     let shown = known.filter_map(|instance| {
-        let online = instance.is_running() && !ssm.offline.contains(&instance.id);
+        let silent_since = ssm.offline.get(&instance.id);
+        let online = instance.is_running() && silent_since.is_none();
         let ping = if online { "Online" } else { "ConnectionLost" };
-        passes(&instance.id, ping).then(|| {
+        passes(instance, ping).then(|| {
             json!({
                 "InstanceId": instance.id,
                 "PingStatus": ping,
-                "LastPingDateTime": epoch(ctx.now),
+                "LastPingDateTime": epoch(silent_since.copied().unwrap_or(ctx.now)),
                 "AgentVersion": "3.3.0.0",
                 "IsLatestVersion": true,
                 "PlatformType": "Linux",
@@ -170,8 +224,11 @@ pub(super) fn instances(ctx: &mut Ctx<'_>, input: &List) -> Reply {
         })
     });
     let shown = shown.collect();
-    input.page.ssm("InstanceInformationList", shown)
+    input.page.ssm("InstanceInformationList", shown, 5)
 }
+
+/// By what instances are found here.
+const INSTANCE_FILTERS: [&str; 4] = ["InstanceIds", "PingStatus", "PlatformTypes", "ResourceType"];
 
 /// A time as JSON 1.1 writes it.
 pub(super) fn epoch(at: jiff::Timestamp) -> Value {
@@ -195,8 +252,10 @@ fn read(input: &Create) -> Result<Document, ApiError> {
     Document::parse(&input.content).map_err(|err| ApiError::sender("InvalidDocumentContent", err))
 }
 
-fn show(ctx: &Ctx<'_>, name: &str) -> Result<Value, ApiError> {
-    let body = &ctx.world.ssm.document(name)?.body;
+fn show(ctx: &Ctx<'_>, name: &str, version: Option<&str>) -> Result<Value, ApiError> {
+    let versions = ctx.world.ssm.versions(name)?;
+    let number = versions.number(version)?;
+    let body = &versions.all[number - 1].body;
     let parameters: Vec<Value> = body
         .parameters
         .iter()
@@ -214,20 +273,13 @@ fn show(ctx: &Ctx<'_>, name: &str) -> Result<Value, ApiError> {
             })
         })
         .collect();
-    let versions = ctx
-        .world
-        .ssm
-        .documents
-        .get(name)
-        .map_or(1, Vec::len)
-        .to_string();
     Ok(json!({
         "Name": name,
         "Owner": ctx.config.account,
         "Status": "Active",
-        "DocumentVersion": versions,
-        "LatestVersion": versions,
-        "DefaultVersion": versions,
+        "DocumentVersion": number.to_string(),
+        "LatestVersion": versions.all.len().to_string(),
+        "DefaultVersion": versions.default.to_string(),
         "Description": body.description,
         "Parameters": parameters,
         "PlatformTypes": ["Linux"],

@@ -59,7 +59,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, input: &Get) -> Reply {
         "InstanceId": input.instance_id,
         "Comment": sent.comment,
         "DocumentName": sent.document,
-        "DocumentVersion": "$DEFAULT",
+        "DocumentVersion": sent.document_version,
         "PluginName": "aws:runShellScript",
         "ResponseCode": invocation.exit,
         "ExecutionStartDateTime": time(invocation.started),
@@ -94,7 +94,7 @@ pub(super) fn list(ctx: &mut Ctx<'_>, input: &List) -> Reply {
             .map(|(id, invocation)| show(sent, id, invocation, input.details))
     });
     let shown = shown.collect();
-    input.page.ssm("CommandInvocations", shown)
+    input.page.ssm("CommandInvocations", shown, 1)
 }
 
 fn show(sent: &Sent, id: &str, invocation: &Invocation, details: bool) -> Value {
@@ -121,7 +121,7 @@ fn show(sent: &Sent, id: &str, invocation: &Invocation, details: bool) -> Value 
         "InstanceName": "",
         "Comment": sent.comment,
         "DocumentName": sent.document,
-        "DocumentVersion": "$DEFAULT",
+        "DocumentVersion": sent.document_version,
         "RequestedDateTime": epoch(sent.requested),
         "Status": invocation.status.name(),
         "StatusDetails": invocation.status.details(),

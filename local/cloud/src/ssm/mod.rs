@@ -30,6 +30,7 @@ pub(crate) fn call(ctx: &mut Ctx<'_>, action: &str, params: &Params) -> Reply {
     match action {
         "CreateDocument" => documents::create(ctx, &params.read()?),
         "UpdateDocument" => documents::update(ctx, &params.read()?),
+        "UpdateDocumentDefaultVersion" => documents::set_default(ctx, &params.read()?),
         "DeleteDocument" => documents::delete(ctx, &params.read()?),
         "DescribeDocument" => documents::describe(ctx, &params.read()?),
         "GetDocument" => documents::get(ctx, &params.read()?),

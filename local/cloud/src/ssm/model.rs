@@ -1,6 +1,6 @@
 //! What SSM knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -24,11 +24,44 @@ const SHIPPED: [(&str, &str); 3] = [
 /// Documents, commands and agents.
 #[derive(Debug)]
 pub(crate) struct Ssm {
-    pub(super) documents: BTreeMap<String, Vec<Document>>,
+    pub(super) documents: BTreeMap<String, Versions>,
     /// In the order in which they were sent.
     pub(super) commands: Vec<Sent>,
-    /// Instances whose agent does not answer.
-    pub(crate) offline: BTreeSet<String>,
+    /// Instances whose agent does not answer, and since when.
+    pub(crate) offline: BTreeMap<String, Timestamp>,
+}
+
+/// The versions of a document; the first is version 1.
+#[derive(Debug, Clone)]
+pub(super) struct Versions {
+    pub(super) all: Vec<Document>,
+    /// The number of the version that runs where none is named. A new version does not change it.
+    pub(super) default: usize,
+}
+
+impl Versions {
+    pub(super) fn first(document: Document) -> Self {
+        Self {
+            all: vec![document],
+            default: 1,
+        }
+    }
+
+    /// The number of a version that is named as `$DEFAULT`, `$LATEST`, by its number or not at all.
+    pub(super) fn number(&self, version: Option<&str>) -> Result<usize, ApiError> {
+        let number = match version {
+            None | Some("" | "$DEFAULT") => Some(self.default),
+            Some("$LATEST") => Some(self.all.len()),
+            Some(number) => number.parse().ok(),
+        };
+        let exists = number.filter(|number| (1..=self.all.len()).contains(number));
+        exists.ok_or_else(|| {
+            ApiError::sender(
+                "InvalidDocumentVersion",
+                "The document version is not valid or does not exist.",
+            )
+        })
+    }
 }
 
 impl Default for Ssm {
@@ -36,11 +69,11 @@ impl Default for Ssm {
         let document = |content| Document::parse(content).expect("a shipped document is valid");
         let documents = SHIPPED
             .into_iter()
-            .map(|(name, content)| (name.to_owned(), vec![document(content)]));
+            .map(|(name, content)| (name.to_owned(), Versions::first(document(content))));
         Self {
             documents: documents.collect(),
             commands: Vec::new(),
-            offline: BTreeSet::new(),
+            offline: BTreeMap::new(),
         }
     }
 }
@@ -50,6 +83,8 @@ impl Default for Ssm {
 pub(crate) struct Sent {
     pub(crate) id: String,
     pub(super) document: String,
+    /// As the caller named it.
+    pub(super) document_version: String,
     pub(super) filled: Filled,
     pub(super) comment: String,
     pub(super) requested: Timestamp,
@@ -142,20 +177,28 @@ impl Status {
 }
 
 impl Ssm {
-    pub(super) fn document(&self, name: &str) -> Result<&Document, ApiError> {
+    pub(super) fn versions(&self, name: &str) -> Result<&Versions, ApiError> {
         // A document may be named by its ARN.
         let name = name
             .rsplit_once(":document/")
             .map_or(name, |(_, name)| name);
-        let versions = self.documents.get(name);
-        versions
-            .and_then(|versions| versions.last())
-            .ok_or_else(|| {
-                ApiError::sender(
-                    "InvalidDocument",
-                    format!("Document with name {name} does not exist."),
-                )
-            })
+        self.documents.get(name).ok_or_else(|| {
+            ApiError::sender(
+                "InvalidDocument",
+                format!("Document with name {name} does not exist."),
+            )
+        })
+    }
+
+    /// A version of a document; without one the default version.
+    pub(super) fn document(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<&Document, ApiError> {
+        let versions = self.versions(name)?;
+        let number = versions.number(version)?;
+        Ok(&versions.all[number - 1])
     }
 
     pub(crate) fn command(&self, id: &str) -> Option<&Sent> {

@@ -138,7 +138,7 @@ async fn wait(
 fn reachable(inner: &Arc<Inner>, instance: &str) -> Option<Host> {
     let world = inner.world();
     let found = world.live.ec2.instances.get(instance)?;
-    let online = found.is_running() && !world.ssm.offline.contains(instance);
+    let online = found.is_running() && !world.ssm.offline.contains_key(instance);
     online.then(|| ec2::host(found))
 }
 
@@ -197,7 +197,11 @@ fn finish(
         {
             invocation.exit = exit;
             invocation.stdout = stdout;
-            invocation.stderr = stderr;
+            invocation.stderr = match exit {
+                0 => stderr,
+                // The agent's own last words, after those of the script.
+                _ => format!("{stderr}failed to run commands: exit status {exit}"),
+            };
         }
     }
     let subject = format!("{} {instance}", sent.id);

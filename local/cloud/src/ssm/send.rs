@@ -23,6 +23,7 @@ const INSTANCES_PER_CALL: usize = 50;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Send {
     document_name: String,
+    document_version: Option<String>,
     #[serde(default)]
     instance_ids: Vec<String>,
     #[serde(default)]
@@ -48,7 +49,8 @@ pub(super) fn send(ctx: &mut Ctx<'_>, input: Send) -> Reply {
     let document = ctx.arn("ssm", &format!("document/{}", input.document_name));
     ctx.touch(document);
     check(&input)?;
-    let document = ctx.world.ssm.document(&input.document_name)?;
+    let version = input.document_version.as_deref();
+    let document = ctx.world.ssm.document(&input.document_name, version)?;
     let filled = document
         .fill(&input.parameters)
         .map_err(|err| ApiError::sender("InvalidParameters", err))?;
@@ -68,6 +70,9 @@ pub(super) fn send(ctx: &mut Ctx<'_>, input: Send) -> Reply {
     let sent = Sent {
         id: ctx.uuid(),
         document: input.document_name,
+        document_version: input
+            .document_version
+            .unwrap_or_else(|| "$DEFAULT".to_owned()),
         filled,
         comment: input.comment,
         requested: ctx.now,

@@ -28,6 +28,18 @@ impl ApiError {
         }
     }
 
+    /// A value that does not fit its parameter, as most services word it. The parameter is named by
+    /// its path with a capital at the front of each name; `None` is an absent value.
+    pub(crate) fn constraint(value: Option<&str>, path: &str, constraint: &str) -> Self {
+        let value = value.map_or("null".to_owned(), |value| format!("'{value}'"));
+        let member: Vec<String> = path.split('.').map(member).collect();
+        let member = member.join(".");
+        Self::validation(format!(
+            "1 validation error detected: Value {value} at '{member}' failed to satisfy \
+             constraint: {constraint}"
+        ))
+    }
+
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self::sender("ValidationError", message)
     }
@@ -37,4 +49,15 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.status, self.code, self.message)
     }
+}
+
+/// A part of a path as it is named in messages: `TargetGroupArn` as `targetGroupArn`, the second
+/// item of a list as `2.member`.
+fn member(name: &str) -> String {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("{name}.member");
+    }
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }

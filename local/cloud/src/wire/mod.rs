@@ -5,10 +5,13 @@
 
 mod errors;
 mod params;
+mod read;
 mod render;
 mod request;
 
 pub(crate) use errors::ApiError;
 pub(crate) use params::Params;
-pub(crate) use render::{Rendered, error, malformed, success};
+#[cfg(test)]
+pub(crate) use read::Dialect;
+pub(crate) use render::{Rendered, error, malformed, success, without_items};
 pub(crate) use request::{Call, Protocol, Service, parse};

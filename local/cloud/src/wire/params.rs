@@ -2,52 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use serde::{
-    Deserializer, de,
-    de::{
-        DeserializeOwned, IntoDeserializer,
-        value::{MapDeserializer, SeqDeserializer},
-    },
-    forward_to_deserialize_any,
-};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ApiError;
+use super::{ApiError, read::Dialect};
+
+/// How many names the path of a form field has at most. No call has as many as ten.
+const DEEPEST: usize = 32;
 
 /// The parameters of one call.
 #[derive(Debug, Clone)]
 pub(crate) enum Params {
     /// From form fields: every leaf is text.
-    Form(Node),
+    Form(Node, Dialect),
     /// From a JSON body.
     Json(Value),
 }
 
 impl Params {
     /// From the body of a Query or EC2-query call.
-    pub(crate) fn from_form(body: &[u8]) -> Self {
+    pub(crate) fn from_form(body: &[u8], dialect: Dialect) -> Result<Self, ApiError> {
         let mut root = Node::default();
         for (name, text) in form_urlencoded::parse(body) {
+            if name.split('.').count() > DEEPEST {
+                return Err(ApiError::sender(
+                    "MalformedQueryString",
+                    format!("a parameter's name has more than {DEEPEST} parts"),
+                ));
+            }
             // An empty list is sent as an empty field, so an empty field is an absent one.
             if !text.is_empty() {
                 root.insert(name.split('.'), &text);
             }
         }
-        Self::Form(root.lists())
+        Ok(Self::Form(root.lists(), dialect))
     }
 
     /// From a part of form fields that was kept as JSON, whose leaves are text.
     pub(crate) fn from_json_of_form(value: &Value) -> Self {
-        Self::Form(Node::from_json(value))
+        Self::Form(Node::from_json(value), Dialect::Query)
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         match self {
-            Self::Form(node) => {
-                T::deserialize(node.clone()).map_err(|err| ApiError::validation(err.to_string()))
+            Self::Form(node, dialect) => {
+                T::deserialize(node.clone()).map_err(|err| err.worded(*dialect))
             }
-            Self::Json(value) => T::deserialize(value.clone())
-                .map_err(|err| ApiError::sender("ValidationException", err.to_string())),
+            Self::Json(value) => T::deserialize(value.clone()).map_err(|err| json_error(&err)),
         }
     }
 
@@ -62,7 +63,7 @@ impl Params {
     /// The same as JSON, for the ledger.
     pub(crate) fn to_json(&self) -> Value {
         match self {
-            Self::Form(node) => node.to_json(),
+            Self::Form(node, _) => node.to_json(),
             Self::Json(value) => value.clone(),
         }
     }
@@ -183,82 +184,18 @@ impl Node {
                 .collect(),
         }
     }
-
-    fn parse<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, de::value::Error> {
-        match self {
-            Self::Text(text) => text.parse().map_err(|_| {
-                de::Error::custom(format!("'{text}' is not a value of type {wanted}"))
-            }),
-            Self::List(_) | Self::Fields(_) => Err(de::Error::custom(format!(
-                "a value of type {wanted} is expected, not a structure"
-            ))),
-        }
-    }
 }
 
-impl IntoDeserializer<'_> for Node {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-macro_rules! parsed {
-    ($($method:ident $visit:ident $kind:ty;)*) => {
-        $(fn $method<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-            visitor.$visit(self.parse::<$kind>(stringify!($kind))?)
-        })*
-    };
-}
-
-impl<'de> Deserializer<'de> for Node {
-    type Error = de::value::Error;
-
-    fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        match self {
-            Self::Text(text) => visitor.visit_string(text),
-            Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
-            Self::Fields(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
-        }
-    }
-
-    fn deserialize_option<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: de::Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: de::Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        let text: String = self.parse("text")?;
-        IntoDeserializer::<Self::Error>::into_deserializer(text)
-            .deserialize_enum(name, variants, visitor)
-    }
-
-    parsed! {
-        deserialize_bool visit_bool bool;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_f64 visit_f64 f64;
-    }
-
-    forward_to_deserialize_any! {
-        i8 i16 i128 u8 u128 f32 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+/// A JSON body that does not fit, as Systems Manager words it.
+fn json_error(err: &serde_json::Error) -> ApiError {
+    let text = err.to_string();
+    let missing = text.strip_prefix("missing field `");
+    match missing.and_then(|rest| rest.split('`').next()) {
+        Some(field) => ApiError {
+            code: "ValidationException".into(),
+            ..ApiError::constraint(None, field, "Member must not be null")
+        },
+        None => ApiError::sender("SerializationException", text),
     }
 }
 
@@ -291,7 +228,10 @@ mod tests {
     fn members_are_read_in_the_order_of_their_numbers() {
         let body = "Name=a%20b&Targets.member.10.Id=last&Targets.member.2.Id=first\
             &Targets.member.2.Port=8080&Filter.1=x&Size=7&On=true&Empty=";
-        let sample: Sample = Params::from_form(body.as_bytes()).read().unwrap();
+        let sample: Sample = Params::from_form(body.as_bytes(), Dialect::Query)
+            .unwrap()
+            .read()
+            .unwrap();
         let ids: Vec<_> = sample
             .targets
             .iter()
@@ -307,9 +247,19 @@ mod tests {
 
     #[test]
     fn a_number_that_is_none_is_refused_with_its_text() {
-        let err = Params::from_form(b"Name=a&Size=many")
+        let err = Params::from_form(b"Name=a&Size=many", Dialect::Query)
+            .unwrap()
             .read::<Sample>()
             .unwrap_err();
         assert!(err.message.contains("'many'"), "{err}");
+    }
+
+    #[test]
+    fn a_name_of_thousands_of_parts_is_refused_and_a_deep_one_is_read() {
+        let form = format!("Name{}=a", ".x".repeat(2_200));
+        let err = Params::from_form(form.as_bytes(), Dialect::Query).unwrap_err();
+        assert_eq!(err.code, "MalformedQueryString");
+        let form = format!("Name{}=a", ".x".repeat(DEEPEST - 1));
+        assert!(Params::from_form(form.as_bytes(), Dialect::Query).is_ok());
     }
 }

@@ -130,6 +130,18 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// A reply whose lists are empty, at every depth.
+pub(crate) fn without_items(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| (name.clone(), without_items(field)))
+            .collect(),
+        Value::Array(_) => Value::Array(Vec::new()),
+        other => other.clone(),
+    }
+}
+
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields

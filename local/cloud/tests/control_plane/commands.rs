@@ -91,6 +91,67 @@ async fn an_agent_that_is_offline_gets_the_command_late_or_never() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn agents_are_found_by_their_instances_and_say_whether_they_answer() {
+    let world = World::calm();
+    let pings = async |filters: Value| {
+        let ask = json!({"Filters": filters, "MaxResults": 5});
+        let answer = world.ssm("DescribeInstanceInformation", ask).await.ok();
+        let agents = answer.json()["InstanceInformationList"].clone();
+        let agents = agents.as_array().unwrap().iter();
+        let ping = |agent: &Value| agent["PingStatus"].as_str().unwrap().to_owned();
+        agents.map(ping).collect::<Vec<_>>()
+    };
+    let both = json!([{"Key": "InstanceIds", "Values": [world.host(0), world.host(1)]}]);
+    let second = json!([{"Key": "InstanceIds", "Values": [world.host(1)]}]);
+    assert_eq!(pings(both.clone()).await, ["Online", "Online"]);
+    let offline = |instance: &str| Switch::AgentOffline {
+        instance: instance.to_owned(),
+        offline: true,
+    };
+    world.cloud.switch(&offline(world.host(1))).unwrap();
+    assert_eq!(pings(second).await, ["ConnectionLost"]);
+    assert_eq!(pings(both).await.len(), 2);
+    let tagged = json!([{"Key": "tag:app", "Values": ["games"]}]);
+    assert_eq!(pings(tagged).await.len(), 2);
+    let unknown = json!([{"Key": "InstanceIds", "Values": ["i-0123"]}]);
+    assert!(pings(unknown).await.is_empty());
+    assert!(world.cloud.switch(&offline("i-0123")).is_err());
+    for (ask, code) in [
+        (json!({"MaxResults": 4}), "ValidationException"),
+        (
+            json!({"Filters": [{"Key": "Nonsense", "Values": ["x"]}]}),
+            "InvalidFilterKey",
+        ),
+    ] {
+        let refused = world.ssm("DescribeInstanceInformation", ask).await;
+        assert_eq!(refused.code(), code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_output_of_a_failed_command_ends_with_the_agents_words() {
+    let world = World::calm();
+    let parameters = json!({"commands": ["true"]});
+    let id = world.command("AWS-RunShellScript", parameters).await;
+    world.wait(1.0).await;
+    let invocation = world.invocation(&id).await.ok().json();
+    assert_eq!(invocation["ResponseCode"], 127);
+    let errors = invocation["StandardErrorContent"].as_str().unwrap();
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(
+        lines.last(),
+        Some(&"failed to run commands: exit status 127")
+    );
+    assert_eq!(lines.len(), 2, "{errors}");
+    let ask = json!({"CommandId": id, "Details": true});
+    let listed = world.ssm("ListCommandInvocations", ask).await.ok().json();
+    let plugin = &listed["CommandInvocations"][0]["CommandPlugins"][0];
+    let output = plugin["Output"].as_str().unwrap();
+    assert!(output.contains("----------ERROR-------"), "{output}");
+    assert!(output.ends_with("exit status 127"), "{output}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_script_that_takes_too_long_is_timed_out() {
     let world = taking(100);
     let mut parameters = start();

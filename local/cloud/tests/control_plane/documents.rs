@@ -43,6 +43,31 @@ async fn content(world: &World, name: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_document_is_described_with_its_parameters_and_their_defaults() {
+    let world = World::calm();
+    let ask = json!({"Name": "BlueGreen-StopUnit"});
+    let described = world.ssm("DescribeDocument", ask).await.ok().json();
+    let document = &described["Document"];
+    for (field, expected) in [
+        ("Status", "Active"),
+        ("DocumentType", "Command"),
+        ("DefaultVersion", "1"),
+        ("SchemaVersion", "2.2"),
+    ] {
+        assert_eq!(document[field], expected, "{field}");
+    }
+    let parameters = document["Parameters"].as_array().unwrap();
+    let default = |name: &str| {
+        let found = parameters.iter().find(|one| one["Name"] == name).unwrap();
+        found.get("DefaultValue").cloned()
+    };
+    assert_eq!(default("unit"), None, "it is required");
+    assert_eq!(default("gracePeriod"), Some(json!("30")));
+    let missing = world.ssm("DescribeDocument", json!({"Name": "Typo"})).await;
+    assert_eq!(missing.code(), "InvalidDocument");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_both_documents_take_is_the_same_in_both() {
     let world = World::calm();
     let start = content(&world, "BlueGreen-StartUnit").await;
@@ -152,7 +177,33 @@ async fn a_document_of_ones_own_is_created_updated_and_deleted() {
     );
     let update = json!({"Name": "Own", "Content": content("false"), "DocumentVersion": "$LATEST"});
     let updated = world.ssm("UpdateDocument", update).await.ok().json();
-    assert_eq!(updated["DocumentDescription"]["LatestVersion"], "2");
+    let description = &updated["DocumentDescription"];
+    assert_eq!(description["LatestVersion"], "2");
+    assert_eq!(description["DefaultVersion"], "1");
+    let of = async |version: Option<&str>| {
+        let mut ask = json!({"Name": "Own"});
+        if let Some(version) = version {
+            ask["DocumentVersion"] = json!(version);
+        }
+        let got = world.ssm("GetDocument", ask).await.ok().json();
+        got["Content"].as_str().unwrap().to_owned()
+    };
+    // A new version runs when it is made the default, or is named.
+    assert_eq!(of(None).await, content("true"));
+    assert_eq!(of(Some("$LATEST")).await, content("false"));
+    let third = json!({"Name": "Own", "DocumentVersion": "3"});
+    for action in [
+        "UpdateDocumentDefaultVersion",
+        "DescribeDocument",
+        "GetDocument",
+    ] {
+        let code = world.ssm(action, third.clone()).await.code();
+        assert_eq!(code, "InvalidDocumentVersion", "{action}");
+    }
+    let second = json!({"Name": "Own", "DocumentVersion": "2"});
+    world.ssm("UpdateDocumentDefaultVersion", second).await.ok();
+    assert_eq!(of(None).await, content("false"));
+    assert_eq!(of(Some("1")).await, content("true"));
     let broken = json!({"Name": "Broken", "Content": "{}"});
     assert_eq!(
         world.ssm("CreateDocument", broken).await.code(),

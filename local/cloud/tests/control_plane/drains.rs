@@ -1,6 +1,10 @@
 //! Draining: how long, of what, and the way back.
 
-use bluegreen_cloud::{scene::GroupPlan, switches::Switch, topology::NodeHealth};
+use bluegreen_cloud::{
+    scene::GroupPlan,
+    switches::Switch,
+    topology::{HealthReport, NodeHealth},
+};
 use serde_json::json;
 
 use crate::support::{World, healthy, slow_to_register, state};
@@ -127,27 +131,35 @@ async fn registering_a_draining_target_brings_it_back_through_initial() {
         .await
         .ok();
     world.wait(10.0).await;
-    let serial = |world: &World| {
-        world.cloud.topology().borrow().target_groups[0].targets[0]
-            .key
-            .serial
-    };
-    let before = serial(&world);
+    let told = |world: &World| world.cloud.topology().borrow().target_groups[0].targets[0].clone();
+    let before = told(&world);
     world.target("RegisterTargets", host, Some(8080)).await.ok();
     assert_eq!(
         world.health(host, 8080).await,
         state("initial", "Elb.RegistrationInProgress")
     );
     // It is the same registration for the nodes, so that nothing in flight is cut off.
-    assert_eq!(serial(&world), before);
+    assert_eq!(told(&world).key, before.key);
+    assert!(told(&world).life > before.life);
     world.wait(3.001).await;
-    assert_eq!(
-        world.health(host, 8080).await,
-        state("initial", "Elb.InitialHealthChecking")
-    );
-    // A node that never learned of the interruption has nothing new to say; what it said counts
-    // again after an interval.
-    world.wait(30.0).await;
+    let checking = state("initial", "Elb.InitialHealthChecking");
+    assert_eq!(world.health(host, 8080).await, checking);
+    // What nodes said of the former life does not count, whenever it was said or comes.
+    world.wait(3_600.0).await;
+    assert_eq!(world.health(host, 8080).await, checking);
+    for node in world.scene.nodes.clone() {
+        let late = HealthReport {
+            node,
+            target_group: world.group().to_owned(),
+            target: before.key.clone(),
+            life: before.life,
+            health: NodeHealth::Healthy,
+        };
+        world.cloud.health_reports().send(late).await.unwrap();
+    }
+    world.wait(1.0).await;
+    assert_eq!(world.health(host, 8080).await, checking);
+    world.report(host, 8080, NodeHealth::Healthy).await;
     assert_eq!(world.health(host, 8080).await, healthy());
     world.wait(300.0).await;
     assert_eq!(world.health(host, 8080).await, healthy());

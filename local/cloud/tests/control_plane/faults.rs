@@ -74,11 +74,67 @@ async fn every_fault_does_what_its_name_says() {
         (FaultKind::AccessDenied, error(403, "AccessDenied"), false),
         (FaultKind::Slow { seconds: 9.0 }, error(200, ""), true),
         (FaultKind::Malformed, error(200, ""), true),
+        (FaultKind::CutAt { bytes: 20 }, error(200, ""), true),
+        (FaultKind::CutShare { share: 0.5 }, error(200, ""), true),
+        (FaultKind::Empty, error(200, ""), true),
+        (FaultKind::EmptyLists, error(200, ""), true),
+        (other_account(), error(200, ""), true),
     ];
     for (kind, told, done) in table {
         let name = format!("{kind:?}");
         assert_eq!(register_under(kind).await, (told, done), "{name}");
     }
+}
+
+fn other_account() -> FaultKind {
+    FaultKind::OtherAccount {
+        account: "999999999999".to_owned(),
+    }
+}
+
+/// DescribeTargetGroups under a fault: the body.
+async fn groups_under(world: &World, kind: FaultKind) -> String {
+    let fault = Fault::new("DescribeTargetGroups", kind).times(1);
+    world.cloud.set_fault(fault);
+    world.elb("DescribeTargetGroups", &[]).await.ok().body
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_can_be_cut_at_every_byte_and_is_the_beginning_of_the_whole() {
+    let world = World::calm();
+    // The request id grows with each call and is as long in each.
+    let whole = world.elb("DescribeTargetGroups", &[]).await.ok().body;
+    let head = whole.split("<RequestId>").next().unwrap().to_owned();
+    for bytes in 0..=whole.len() + 1 {
+        let cut = groups_under(&world, FaultKind::CutAt { bytes }).await;
+        assert_eq!(cut.len(), bytes.min(whole.len()));
+        let known = bytes.min(head.len());
+        assert_eq!(cut[..known], head[..known]);
+    }
+    let half = groups_under(&world, FaultKind::CutShare { share: 0.5 }).await;
+    assert_eq!(half.len(), whole.len() / 2);
+    assert_eq!(groups_under(&world, FaultKind::Empty).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_can_be_complete_and_wrong() {
+    let world = World::calm();
+    let empty = groups_under(&world, FaultKind::EmptyLists).await;
+    assert!(empty.contains("<TargetGroups></TargetGroups>"), "{empty}");
+    assert!(
+        empty.ends_with("</DescribeTargetGroupsResponse>"),
+        "{empty}"
+    );
+    let other = groups_under(&world, other_account()).await;
+    assert!(
+        other.contains(":999999999999:targetgroup/games/"),
+        "{other}"
+    );
+    assert!(!other.contains("123456789012"), "{other}");
+    let json = Fault::new("DescribeInstanceInformation", FaultKind::EmptyLists);
+    world.cloud.set_fault(json);
+    let agents = world.ssm("DescribeInstanceInformation", json!({})).await;
+    assert_eq!(agents.ok().json(), json!({"InstanceInformationList": []}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +240,17 @@ async fn faults_switches_and_the_books_are_reached_over_http() {
             .iter()
             .any(|event| event["kind"] == "faultFired")
     );
-    let nonsense = json!({"action": "X", "kind": "nonsense"});
-    assert_eq!(door(&world, "POST", "faults", nonsense).await.0, 400);
+    for nonsense in [
+        json!({"action": "X", "kind": "nonsense"}),
+        json!({"action": "X", "kind": "throttle", "forSeconds": 1e12}),
+        json!({"action": "X", "kind": "slow", "seconds": -1}),
+        json!({"action": "X", "kind": "cutShare", "share": 2}),
+    ] {
+        assert_eq!(door(&world, "POST", "faults", nonsense).await.0, 400);
+    }
+    let cut = json!({"action": "ListCommands", "kind": "cutAt", "bytes": 3, "times": 1});
+    assert_eq!(door(&world, "POST", "faults", cut).await.0, 200);
+    let answer = world.ssm("ListCommands", json!({})).await.ok();
+    assert_eq!(answer.body, "{\"C");
     assert_eq!(door(&world, "GET", "nothing", Value::Null).await.0, 404);
 }

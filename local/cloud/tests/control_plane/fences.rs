@@ -36,7 +36,14 @@ async fn a_late_command_does_not_undo_a_newer_one() {
     assert_eq!((code, how(&output)), (0, "started"), "{output}");
     let late = real.run(STOP, stop(GOOD, "30", "8")).await;
     let said = "superseded fence=8 stored=9\n".to_owned();
-    assert_eq!(late, (30, said, String::new()));
+    assert_eq!(
+        late,
+        (
+            30,
+            said,
+            "failed to run commands: exit status 30".to_owned()
+        )
+    );
     let (code, output, _) = real.run(START, start(GOOD, "1.0.0", "9")).await;
     assert_eq!((code, how(&output)), (0, "already-running"), "{output}");
     // As numbers, 10 is more than 9; as texts it would be less.
@@ -44,7 +51,14 @@ async fn a_late_command_does_not_undo_a_newer_one() {
     assert_eq!((code, how(&output)), (0, "graceful"), "{output}");
     let late = real.run(START, start(GOOD, "1.0.0", "9")).await;
     let said = "superseded fence=9 stored=10\n".to_owned();
-    assert_eq!(late, (30, said, String::new()));
+    assert_eq!(
+        late,
+        (
+            30,
+            said,
+            "failed to run commands: exit status 30".to_owned()
+        )
+    );
     let (code, output, _) = real.run(STOP, stop(GOOD, "30", "10")).await;
     assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
     assert_eq!(stored(&real, GOOD).as_deref(), Some("10"));

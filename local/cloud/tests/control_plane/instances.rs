@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bluegreen_cloud::{Hostility, config::Span, switches::Switch};
+use bluegreen_cloud::{Hostility, config::Span, scene::Plan, switches::Switch};
 
 use crate::support::{Answer, World};
 
@@ -316,8 +316,15 @@ async fn instances_are_found_by_tags_and_in_pages() {
         .ec2("DescribeInstances", &[("Filter.1.Name", "bogus")])
         .await;
     assert_eq!(unknown.code(), "InvalidParameterValue");
+    for size in ["4", "1001", "many"] {
+        let refused = world
+            .ec2("DescribeInstances", &[("MaxResults", size)])
+            .await;
+        assert_eq!(refused.code(), "InvalidParameterValue", "{size}");
+    }
+    world.cloud.build(&Plan::simple("more", 8080, 4)).unwrap();
     let first = world
-        .ec2("DescribeInstances", &[("MaxResults", "1")])
+        .ec2("DescribeInstances", &[("MaxResults", "5")])
         .await
         .ok();
     let token = first.one("nextToken");
@@ -334,7 +341,7 @@ async fn instances_are_found_by_tags_and_in_pages() {
             launched(&rest).len(),
             rest.all("nextToken").len()
         ),
-        (1, 1, 0)
+        (5, 1, 0)
     );
     world.ec2("DeleteTags", &tag[..2]).await.ok();
     let filter = [("Filter.1.Name", "key"), ("Filter.1.Value.1", "Version")];

@@ -10,6 +10,7 @@ mod documents;
 mod drains;
 mod faults;
 mod fences;
+mod groups;
 mod instances;
 mod lag;
 mod processes;

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use bluegreen_cloud::switches::Switch;
 use serde_json::json;
 
 use crate::real::{LOOKS, PAUSE, Real, how};
@@ -58,8 +59,6 @@ async fn a_unit_that_fails_says_why() {
     let (code, output, errors) = real.start("broken@8080.service", "1.0.0").await;
     assert_eq!((code, how(&output)), (21, "failed"), "{output} {errors}");
     assert!(errors.contains("no configuration"), "{errors}");
-    let (code, output, _) = real.start("none@8080.service", "1.0.0").await;
-    assert_eq!((code, how(&output)), (21, "failed"), "{output}");
 }
 
 #[tokio::test]
@@ -127,7 +126,8 @@ async fn a_script_of_ones_own_is_run_and_its_output_is_cut() {
     let real = Real::new("script", 1.0);
     let parameters = json!({"commands": ["yes | head -c 30000", "echo bad >&2", "exit 7"]});
     let (code, output, errors) = real.run("AWS-RunShellScript", parameters).await;
-    assert_eq!((code, errors.as_str()), (7, "bad\n"));
+    let said = "bad\nfailed to run commands: exit status 7";
+    assert_eq!((code, errors.as_str()), (7, said));
     assert_eq!(output.chars().count(), 24_000);
     assert!(output.ends_with("---Output truncated---"));
 }
@@ -180,4 +180,67 @@ fn the_stand_ins_are_plain_shell() {
             .unwrap();
         assert!(checked.success(), "{script}");
     }
+}
+
+#[tokio::test]
+async fn a_unit_that_does_not_exist_is_named_and_is_neither_stopped_nor_started() {
+    let real = Real::new("missing", 5.0);
+    let (code, output, errors) = real.stop("typo@8080.service", "30").await;
+    assert_eq!((code, how(&output)), (12, "not-found"), "{output} {errors}");
+    let expected = "typo@8080.service does not exist on this host (LoadState=not-found)";
+    assert!(errors.starts_with(expected), "{errors}");
+    let (code, output, errors) = real.start("typo@8080.service", "1.0.0").await;
+    assert_eq!((code, how(&output)), (12, "not-found"), "{output} {errors}");
+    assert!(errors.starts_with(expected), "{errors}");
+    // An instance of a template that never ran exists.
+    let (code, output, _) = real.stop("good@7070.service", "30").await;
+    assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
+}
+
+#[tokio::test]
+async fn a_unit_that_is_down_while_its_port_is_served_is_a_fault_where_the_port_is_told() {
+    let real = Real::new("outside", 5.0);
+    let address = real.scene.hosts[0].address;
+    let outside = std::net::TcpListener::bind((address, 0)).unwrap();
+    let port = outside.local_addr().unwrap().port().to_string();
+    let stop = async |port: &str| {
+        let parameters = json!({"unit": ["good@8080.service"], "port": [port]});
+        real.run("BlueGreen-StopUnit", parameters).await
+    };
+    let (code, output, errors) = stop(&port).await;
+    assert_eq!(
+        (code, how(&output)),
+        (13, "still-listening"),
+        "{output} {errors}"
+    );
+    assert!(
+        errors.contains(&format!("port {port} is still listened on")),
+        "{errors}"
+    );
+    let (code, output, _) = stop("").await;
+    assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
+    drop(outside);
+    let (code, output, _) = stop(&port).await;
+    assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
+}
+
+#[tokio::test]
+async fn the_application_on_a_host_can_be_killed_while_its_instance_goes_on() {
+    let real = Real::new("sigkill", 5.0);
+    let unit = "good@8080.service";
+    assert_eq!(real.start(unit, "1.0.0").await.0, 0);
+    real.cloud
+        .switch(&Switch::ProcessKilled {
+            instance: real.scene.hosts[0].id.clone(),
+            unit: Some(unit.to_owned()),
+        })
+        .unwrap();
+    real.exists(&format!("run/units/{unit}/exit")).await;
+    let noted = std::fs::read_to_string(real.file(&format!("run/units/{unit}/exit"))).unwrap();
+    assert_eq!(noted.trim(), "137");
+    let (code, output, _) = real.stop(unit, "30").await;
+    assert_eq!((code, how(&output)), (0, "already-stopped"), "{output}");
+    // The other unit was not named.
+    let (code, output, _) = real.stop("good@9090.service", "30").await;
+    assert_eq!((code, how(&output)), (0, "graceful"), "{output}");
 }

@@ -226,7 +226,7 @@ impl World {
             .targets
             .iter()
             .find(|one| (one.key.id.as_str(), one.key.port) == (id, port));
-        let serial = found.map_or(0, |target| target.key.serial);
+        let (serial, life) = found.map_or((0, 0), |target| (target.key.serial, target.life));
         let report = HealthReport {
             node,
             target_group: self.group().to_owned(),
@@ -235,6 +235,7 @@ impl World {
                 port,
                 serial,
             },
+            life,
             health,
         };
         self.cloud.health_reports().send(report).await.unwrap();

@@ -76,24 +76,21 @@ async fn a_new_registration_has_another_serial_and_ignores_reports_of_the_old_on
     let world = World::calm();
     let host = world.host(0);
     world.target("RegisterTargets", host, Some(8080)).await.ok();
-    let old = world.cloud.topology().borrow().target_groups[0].targets[0]
-        .key
-        .clone();
+    let old = world.cloud.topology().borrow().target_groups[0].targets[0].clone();
     world
         .target("DeregisterTargets", host, Some(8080))
         .await
         .ok();
     world.wait(301.0).await;
     world.target("RegisterTargets", host, Some(8080)).await.ok();
-    let new = world.cloud.topology().borrow().target_groups[0].targets[0]
-        .key
-        .clone();
-    assert!(new.serial > old.serial, "{new:?} {old:?}");
+    let new = world.cloud.topology().borrow().target_groups[0].targets[0].clone();
+    assert!(new.key.serial > old.key.serial, "{new:?} {old:?}");
     for node in world.scene.nodes.clone() {
         let report = bluegreen_cloud::topology::HealthReport {
             node,
             target_group: world.group().to_owned(),
-            target: old.clone(),
+            target: old.key.clone(),
+            life: old.life,
             health: NodeHealth::Healthy,
         };
         world.cloud.health_reports().send(report).await.unwrap();
@@ -190,14 +187,95 @@ async fn a_stopped_instance_cannot_be_registered_and_is_in_an_invalid_state() {
         world.health(first, 8080).await,
         state("unused", "Target.InvalidState")
     );
+    let refused = world.target("RegisterTargets", second, Some(8080)).await;
+    assert_eq!(refused.code(), "InvalidTarget");
+    let message = refused.one("Message");
     assert_eq!(
-        world
-            .target("RegisterTargets", second, Some(8080))
-            .await
-            .code(),
-        "InvalidTarget"
+        message,
+        format!(
+            "The following targets are not in a running state and cannot be registered: '{second}'"
+        )
     );
     assert_eq!(world.listed().await, [format!("{first}:8080 unused")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_stopped_instance_keeps_all_of_the_call_from_being_registered() {
+    let world = World::calm();
+    let (running, stopped) = (world.host(0), world.host(1));
+    let instance = stopped.to_owned();
+    let stop = Switch::InstanceStopped { instance };
+    world.cloud.switch(&stop).unwrap();
+    let fields = [
+        ("TargetGroupArn", world.group()),
+        ("Targets.member.1.Id", running),
+        ("Targets.member.2.Id", stopped),
+    ];
+    let refused = world.elb("RegisterTargets", &fields).await;
+    assert_eq!(refused.code(), "InvalidTarget");
+    assert!(world.listed().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_of_an_instance_has_a_real_port_and_no_zone() {
+    let world = World::calm();
+    for action in [
+        "RegisterTargets",
+        "DeregisterTargets",
+        "DescribeTargetHealth",
+    ] {
+        for (field, value) in [
+            ("Targets.member.1.Port", "0"),
+            ("Targets.member.1.Port", "65536"),
+            ("Targets.member.1.Port", "http"),
+            ("Targets.member.1.AvailabilityZone", "ap-northeast-2a"),
+        ] {
+            let fields = [
+                ("TargetGroupArn", world.group()),
+                ("Targets.member.1.Id", world.host(0)),
+                (field, value),
+            ];
+            let code = world.elb(action, &fields).await.code();
+            assert_eq!(code, "ValidationError", "{action} {field} {value}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_code_that_nodes_were_answered_with_is_in_the_description() {
+    let world = World::calm();
+    let host = world.host(0);
+    world.target("RegisterTargets", host, Some(8080)).await.ok();
+    for (node, code) in [(0, 503), (1, 404)] {
+        let node = world.scene.nodes[node];
+        let failed = NodeHealth::Unhealthy(HealthFailure::Status(code));
+        world.report_of(node, host, 8080, failed).await;
+    }
+    let answer = world.target("DescribeTargetHealth", host, Some(8080));
+    assert_eq!(
+        answer.await.ok().one("Description"),
+        "Health checks failed with these codes: [404, 503]"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_check_port_is_shown_and_told_to_the_nodes() {
+    let world = World::calm();
+    let host = world.host(0);
+    world.target("RegisterTargets", host, Some(8080)).await.ok();
+    let fixed = Switch::HealthCheckPort {
+        target_group: world.group().to_owned(),
+        port: std::num::NonZeroU16::new(9090),
+    };
+    world.cloud.switch(&fixed).unwrap();
+    let groups = world.elb("DescribeTargetGroups", &[]).await.ok();
+    assert_eq!(groups.one("HealthCheckPort"), "9090");
+    let health = world.target("DescribeTargetHealth", host, None).await.ok();
+    assert_eq!(health.one("HealthCheckPort"), "9090");
+    let told = world.cloud.topology().borrow().target_groups[0]
+        .health_check
+        .port;
+    assert_eq!(told, Some(9090));
 }
 
 #[tokio::test(start_paused = true)]

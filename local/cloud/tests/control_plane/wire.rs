@@ -35,6 +35,52 @@ async fn each_protocol_wraps_its_errors_in_its_own_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_of_another_version_of_a_service_is_refused() {
+    let world = World::calm();
+    for (service, version, code) in [
+        ("elasticloadbalancing", "2012-06-01", "InvalidAction"),
+        ("ec2", "2006-06-26", "NoSuchVersion"),
+        ("ec2", "", "MissingParameter"),
+        ("sts", "2015-12-01", "InvalidAction"),
+    ] {
+        let form = format!("Action=DescribeInstances&Version={version}");
+        let answer = world.send(service, None, form).await.unwrap();
+        assert_eq!(answer.code(), code, "{service} {version}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_of_another_service_is_none_of_systems_manager() {
+    let world = World::calm();
+    for target in [
+        "AmazonEC2ContainerRegistry.ListCommands",
+        "ListCommands",
+        "AmazonSSM",
+    ] {
+        let sent = world.send("ssm", Some(target), "{}".to_owned());
+        let answer = sent.await.unwrap();
+        assert_eq!(answer.code(), "UnknownOperationException", "{target}");
+    }
+    world.ssm("ListCommands", json!({})).await.ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parameter_with_thousands_of_dots_is_refused() {
+    let world = World::calm();
+    let name = "a.".repeat(2_200);
+    let answer = world.elb("DescribeTargetGroups", &[(&name, "1")]).await;
+    assert_eq!(answer.code(), "MalformedQueryString");
+    let missing = world.ec2("StopInstances", &[]).await;
+    assert_eq!(
+        (missing.code().as_str(), missing.one("Message").as_str()),
+        (
+            "MissingParameter",
+            "The request must contain the parameter InstanceId"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_without_credentials_is_refused() {
     let world = World::calm();
     let form = "Action=DescribeTargetGroups&Version=2015-12-01";

@@ -173,12 +173,37 @@ impl Apps {
             .insert((host.id.clone(), unit.to_owned()), running);
     }
 
+    /// What the stop document says of a unit that does not run. There are no unit files here: a
+    /// unit exists on every host once a unit of the same template was started on any.
+    fn down(
+        &self,
+        unit: &str,
+        port: Option<u16>,
+        host: &str,
+        units: &BTreeMap<(String, String), Unit>,
+    ) -> Stopped {
+        let exists = units
+            .keys()
+            .any(|(_, known)| template(known) == template(unit));
+        if !exists && !units.is_empty() {
+            return Stopped::NotFound;
+        }
+        let served = units.iter().find_map(|((on, _), other)| {
+            let serves = on == host && other.is_running() && Some(other.port) == port;
+            serves.then_some(other.port)
+        });
+        match served {
+            Some(port) => Stopped::StillListening { port },
+            None => Stopped::Already,
+        }
+    }
+
     async fn end(self, host: Host, unit: StopUnit) -> Stopped {
         let key = (host.id.clone(), unit.unit.clone());
         let (signals, mut ended, port, version) = {
             let units = self.units();
             let Some(unit) = units.get(&key).filter(|unit| unit.is_running()) else {
-                return Stopped::Already;
+                return self.down(&unit.unit, unit.port, &host.id, &units);
             };
             let signals = unit.signals.clone();
             (signals, unit.ended.clone(), unit.port, unit.version.clone())
@@ -201,6 +226,11 @@ impl Apps {
             Err(_) => Stopped::Stuck,
         }
     }
+}
+
+/// The part of a unit's name that its instances share.
+fn template(unit: &str) -> &str {
+    unit.split(['@', '.']).next().unwrap_or(unit)
 }
 
 impl MemoryHost for Apps {
@@ -252,6 +282,26 @@ impl MemoryHost for Apps {
 
     fn stop(&self, host: Host, unit: StopUnit) -> BoxFuture<'static, Stopped> {
         self.clone().end(host, unit).boxed()
+    }
+
+    fn kill(&self, host: Host, unit: Option<String>) -> BoxFuture<'static, ()> {
+        let running: Vec<_> = {
+            let units = self.units();
+            let killed = units.iter().filter(|((on, name), one)| {
+                *on == host.id && unit.as_ref().is_none_or(|unit| unit == name) && one.is_running()
+            });
+            killed
+                .map(|(_, one)| (one.signals.clone(), one.ended.clone()))
+                .collect()
+        };
+        async move {
+            for (signals, mut ended) in running {
+                // A process that ended just now needs no signal.
+                let _ = signals.send(Signal::Kill).await;
+                let _ = ended.wait_for(Option::is_some).await;
+            }
+        }
+        .boxed()
     }
 
     fn halt(&self, host: Host, how: Halt) -> BoxFuture<'static, ()> {

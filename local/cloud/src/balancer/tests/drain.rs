@@ -3,7 +3,10 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::oracle::{Failure, ProcessEnd, Truth};
+use crate::{
+    oracle::{Failure, ProcessEnd, Truth},
+    topology::{HealthFailure, NodeHealth},
+};
 
 #[tokio::test(start_paused = true)]
 async fn requests_in_flight_are_completed_within_the_delay() {
@@ -68,11 +71,58 @@ async fn a_target_that_is_registered_again_is_checked_again() {
     let _app = world.healthy_app(1).await;
     world.drain(1, 30);
     world.seconds(1.0).await;
-    world.set_phase(1, TargetPhase::Active);
+    world.undrain(1);
     world.seconds(0.01).await;
     assert_eq!(world.get(node(1), "/").await.status, 503);
     world.seconds(10.0).await;
     assert_eq!(world.get(node(1), "/").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_never_learned_of_the_drain_forgets_what_it_thought() {
+    let knobs = Knobs {
+        unchecked_in_fail_open: false,
+        ..immediate()
+    };
+    let mut world = World::new(knobs).await;
+    let _app = world.healthy_app(1).await;
+    let long = world.get_later(node(1), "/work?ms=5000").await;
+    world.reports();
+    // Both changes come before any node looks.
+    world.drain(1, 30);
+    world.undrain(1);
+    world.seconds(0.01).await;
+    assert_eq!(world.get(node(1), "/").await.status, 503);
+    world.seconds(10.0).await;
+    assert_eq!(world.get(node(1), "/").await.status, 200);
+    let lives: Vec<u64> = world.reports().iter().map(|report| report.life).collect();
+    assert_eq!(lives, [2, 2], "each node reports the new life");
+    assert_eq!(long.await.unwrap().status, 200, "in flight goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_process_that_is_registered_again_never_becomes_healthy() {
+    for seed in 0..20 {
+        let mut world = World::seeded(Knobs::default(), seed).await;
+        let app = world.start_app(1, app::Config::default());
+        world.register(0, 1, host(1));
+        world.seconds(60.0).await;
+        assert_eq!(world.reports().len(), 2, "seed {seed}");
+        app.signals.send(app::Signal::Kill).await.unwrap();
+        // No node may have found out: a drain of 0 to 19 s, and nodes that are 1 to 40 s late.
+        world.drain(1, 300);
+        world.seconds(f64::from(u32::try_from(seed).unwrap())).await;
+        world.undrain(1);
+        world.seconds(600.0).await;
+        let reports = world.reports();
+        let of_new_life: Vec<&NodeHealth> = reports
+            .iter()
+            .filter(|report| report.life == 2)
+            .map(|report| &report.health)
+            .collect();
+        let failed = NodeHealth::Unhealthy(HealthFailure::Failed);
+        assert_eq!(of_new_life, [&failed, &failed], "seed {seed}: {reports:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -191,3 +191,29 @@ async fn groups_that_no_rule_names_and_targets_that_drain_are_not_checked() {
     world.seconds(30.0).await;
     assert!(world.reports().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fixed_check_port_is_asked_whoever_listens_there() {
+    let mut world = World::new(immediate()).await;
+    world.change(|topology| {
+        Arc::make_mut(&mut topology.target_groups[0])
+            .health_check
+            .port = Some(9090);
+    });
+    let at = SocketAddr::new(host(1).ip(), 9090);
+    let _other_process = scripted(&world.net, at, |mut stream| async move {
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer).await;
+        failures::write_ok(&mut stream).await;
+    });
+    // Nothing listens on the target's own port.
+    world.register(0, 1, host(1));
+    world.seconds(11.0).await;
+    let said = says(&world.reports(), 1);
+    assert_eq!(said.len(), 2);
+    assert!(
+        said.iter()
+            .all(|(_, health)| *health == NodeHealth::Healthy)
+    );
+    assert_eq!(world.get(node(1), "/").await.status, 502);
+}

@@ -22,6 +22,7 @@ fn add_target(topology: &watch::Sender<Arc<Topology>>, number: u8) {
             .targets
             .push(Target {
                 key: key(number),
+                life: 1,
                 address: host(number),
                 zone: "a".to_owned(),
                 phase: TargetPhase::Active,

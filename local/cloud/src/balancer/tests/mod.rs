@@ -7,6 +7,8 @@ mod late;
 mod proxying;
 mod release;
 mod sockets;
+mod sticky;
+mod tunnel;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -74,6 +76,7 @@ fn group(arn: &str) -> TargetGroup {
             matcher: vec![(200, 200)],
         },
         minimum_healthy: 1,
+        sticky: None,
         targets: Vec::new(),
     }
 }
@@ -105,6 +108,7 @@ fn topology_with(nodes: &[SocketAddr]) -> Topology {
                     arn: "default".to_owned(),
                     conditions: Vec::new(),
                     action: forward(&[("blue", 1)]),
+                    sticky: None,
                 }],
             }],
             idle_timeout: Duration::from_secs(60),
@@ -168,6 +172,7 @@ impl World {
                 .targets
                 .push(Target {
                     key: key(number),
+                    life: 1,
                     address,
                     zone: "a".to_owned(),
                     phase: TargetPhase::Active,
@@ -181,6 +186,20 @@ impl World {
                 for target in &mut Arc::make_mut(group).targets {
                     if target.key == key(number) {
                         target.phase = phase;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Registers a draining target again.
+    fn undrain(&self, number: u8) {
+        self.change(|topology| {
+            for group in &mut topology.target_groups {
+                for target in &mut Arc::make_mut(group).targets {
+                    if target.key == key(number) {
+                        target.phase = TargetPhase::Active;
+                        target.life += 1;
                     }
                 }
             }

@@ -163,6 +163,7 @@ async fn rules_are_tried_in_order_and_the_last_takes_the_rest() {
                 status: 418,
                 body: body.to_owned(),
             },
+            sticky: None,
         };
         let rules = &mut topology.load_balancers[0].listeners[0].rules;
         let host = Condition::Host(vec!["*.EXAMPLE.com".to_owned()]);

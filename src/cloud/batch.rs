@@ -39,7 +39,8 @@ where
     K: Clone + Ord + Hash + Send + 'static,
     V: Clone + Send + 'static,
 {
-    /// Reads at most so many things together.
+    /// Reads at most so many things together, all of them for callers of one namespace and one
+    /// urgency: what is wrong with one of them costs requests, and those are its neighbours' alone.
     pub(super) fn of(most: usize) -> Self {
         Self {
             most,
@@ -47,8 +48,8 @@ where
         }
     }
 
-    /// The answer for one key. `read` is called for the most urgent caller with all keys, and
-    /// answers each of them; only that of the first caller of a batch is used.
+    /// The answer for one key. `read` is called with all keys of a batch, and answers each of them;
+    /// only that of the first caller of a batch is used.
     pub(super) async fn get<R, F>(&self, key: K, caller: &Caller, read: R) -> Result<V, Error>
     where
         R: FnOnce(Caller, Vec<K>) -> F + Send + 'static,
@@ -80,13 +81,12 @@ where
     /// Whether the caller is the first of a batch.
     fn join(&self, key: K, caller: &Caller, answer: oneshot::Sender<Result<V, Error>>) -> bool {
         let mut batches = lock(&self.open);
-        if let Some(last) = batches.last_mut()
-            && (last.waiting.len() < self.most || last.waiting.contains_key(&key))
-        {
-            if caller.urgency < last.caller.urgency {
-                last.caller = caller.clone();
-            }
-            last.waiting.entry(key).or_default().push(answer);
+        let fits = |batch: &&mut Open<K, V>| {
+            let room = batch.waiting.len() < self.most || batch.waiting.contains_key(&key);
+            room && batch.caller == *caller
+        };
+        if let Some(batch) = batches.iter_mut().find(fits) {
+            batch.waiting.entry(key).or_default().push(answer);
             return false;
         }
         batches.push(Open {
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_asked_for_within_a_few_milliseconds_is_one_read() {
-        let (batch, seen) = (Batch::of(3), Seen::default());
+        let (batch, seen) = (Batch::of(2), Seen::default());
         let ask = |key, urgency| ask(&batch, &seen, key, urgency);
         let answers = futures::join!(
             ask(1, Urgency::Idle),
@@ -157,7 +157,8 @@ mod tests {
         assert_eq!(answers, (2, 4, 2, 6, 8));
         ask(5, Urgency::Idle).await;
         let expected = [
-            (Urgency::First, vec![1, 2, 3]),
+            (Urgency::Idle, vec![1, 3]),
+            (Urgency::First, vec![2]),
             (Urgency::Idle, vec![4]),
             (Urgency::Idle, vec![5]),
         ];

@@ -145,3 +145,104 @@ async fn one_budget_does_not_hold_up_another() {
     take_all(&budgets, Budget::ElbRegister, 5).await;
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
+
+/// Callers that wait at the same time, in the order in which they have their turn.
+async fn order(callers: &[(&str, Urgency)]) -> Vec<usize> {
+    let budgets = Arc::new(Budgets::default());
+    take_all(&budgets, Budget::Ec2Read, 20).await;
+    let (turns, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for (number, (namespace, urgency)) in callers.iter().enumerate() {
+        let (budgets, turns) = (Arc::clone(&budgets), turns.clone());
+        let caller = Caller::new(namespace, *urgency);
+        tokio::spawn(async move {
+            if budgets.take(Budget::Ec2Read, &caller, far()).await.is_ok() {
+                turns.send(number).unwrap();
+            }
+        });
+        tokio::task::yield_now().await;
+    }
+    drop(turns);
+    let mut seen = Vec::new();
+    while let Some(number) = order.recv().await {
+        seen.push(number);
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_more_urgent_goes_first_and_namespaces_take_turns() {
+    use Urgency::{First, Idle, InProgress};
+    let callers = [
+        ("a", Idle),
+        ("a", InProgress),
+        ("a", InProgress),
+        ("a", InProgress),
+        ("b", InProgress),
+        ("c", First),
+    ];
+    assert_eq!(order(&callers).await, [5, 1, 4, 2, 3, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_costs_nobody_a_turn() {
+    let budgets = Budgets::default();
+    take_all(&budgets, Budget::SsmSend, 5).await;
+    let gone = caller();
+    for _ in 0..100 {
+        let asked = budgets.take(Budget::SsmSend, &gone, far());
+        assert!(
+            time::timeout(Duration::from_millis(1), asked)
+                .await
+                .is_err()
+        );
+    }
+    let begin = Instant::now();
+    take_all(&budgets, Budget::SsmSend, 1).await;
+    assert!(begin.elapsed() <= Duration::from_secs(1));
+}
+
+/// One namespace asks for more than there is; another has every second turn.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_floods_the_budget_leaves_the_others_theirs() {
+    let budgets = Arc::new(Budgets::default());
+    let flood = |number: u32| {
+        let budgets = Arc::clone(&budgets);
+        let caller = Caller::new("flood", Urgency::InProgress);
+        tokio::spawn(async move {
+            time::sleep(Duration::from_millis(u64::from(number) * 10)).await;
+            let _ = budgets.take(Budget::ElbRead, &caller, far()).await;
+        })
+    };
+    let tasks: Vec<_> = (0..6000).map(flood).collect();
+    time::sleep(Duration::from_secs(20)).await;
+    for _ in 0..20 {
+        let begin = Instant::now();
+        take_all(&budgets, Budget::ElbRead, 1).await;
+        assert!(
+            begin.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begin.elapsed()
+        );
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Idle callers wait behind the others, and never for ever.
+#[tokio::test(start_paused = true)]
+async fn one_turn_in_eight_is_for_the_least_urgent() {
+    let mut queue = super::queue::Queue::default();
+    let idle = Caller::new("a", Urgency::Idle);
+    let mut idle_turn = queue.join(&idle);
+    let mut urgent = Vec::new();
+    for number in 0..20 {
+        urgent.push(queue.join(&caller()));
+        assert!(queue.serve());
+        if idle_turn.try_recv().is_ok() {
+            assert_eq!(number, 7);
+            return;
+        }
+    }
+    panic!("an idle caller had no turn in twenty");
+}

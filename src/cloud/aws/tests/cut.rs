@@ -138,6 +138,11 @@ fn scripted() -> (Fake, Script) {
     (fake, script)
 }
 
+/// The ids of commands are remembered, so each question about one is for a cloud of its own.
+fn fresh(verb: Verb) -> Option<(Fake, Script)> {
+    (verb == Verb::Command).then(scripted)
+}
+
 async fn ask(fake: &Fake, verb: Verb) -> Result<(), Error> {
     tokio::time::sleep(FORGOTTEN).await;
     let (cloud, caller, hosts) = (&fake.cloud, &caller(), &["i-0".to_owned()]);
@@ -194,15 +199,17 @@ fn unusable(result: &Result<(), Error>, operation: &str, what: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_cut_at_any_byte_is_no_answer() {
-    let (fake, script) = scripted();
+    let shared = scripted();
     for (verb, operations) in VERBS {
-        ask(&fake, verb).await.unwrap();
+        ask(&shared.0, verb).await.unwrap();
         for operation in operations {
             let whole = answer(operation);
             for length in 0..whole.len() {
+                let fresh = fresh(verb);
+                let (fake, script) = fresh.as_ref().unwrap_or(&shared);
                 let cut = whole.as_bytes()[..length].to_vec();
                 script.lock().unwrap().insert(operation, (200, cut));
-                let result = ask(&fake, verb).await;
+                let result = ask(fake, verb).await;
                 if length >= whole.trim_end().len() {
                     result.unwrap();
                     continue;
@@ -215,16 +222,16 @@ async fn an_answer_that_is_cut_at_any_byte_is_no_answer() {
                     "{message}"
                 );
             }
-            script.lock().unwrap().clear();
+            shared.1.lock().unwrap().clear();
         }
         // What has just failed works again.
-        ask(&fake, verb).await.unwrap();
+        ask(&shared.0, verb).await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_another_operation_is_no_answer() {
-    let (fake, script) = scripted();
+    let shared = scripted();
     let all: Vec<&str> = VERBS
         .iter()
         .flat_map(|(_, all)| all.iter().copied())
@@ -234,12 +241,14 @@ async fn an_answer_to_another_operation_is_no_answer() {
             let others = all.iter().filter(|other| other != &operation);
             let others = others.map(|other| answer(other));
             for other in others.chain(["{}".to_owned(), "[]".to_owned()]) {
+                let fresh = fresh(verb);
+                let (fake, script) = fresh.as_ref().unwrap_or(&shared);
                 let body = other.clone().into_bytes();
                 script.lock().unwrap().insert(operation, (200, body));
-                let result = ask(&fake, verb).await;
+                let result = ask(fake, verb).await;
                 unusable(&result, operation, &format!("{operation}: {other}"));
             }
-            script.lock().unwrap().clear();
+            shared.1.lock().unwrap().clear();
         }
     }
 }

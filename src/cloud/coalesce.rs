@@ -17,16 +17,17 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use super::Error;
+use super::{Caller, Error};
 use crate::plan::FailureKind;
 
 type Answer<V> = Arc<Result<V, Error>>;
-type Waiting<V> = Vec<Caller<V>>;
+type Waiting<V> = Vec<Asker<V>>;
 
 /// Who waits for an answer.
 #[derive(Debug)]
-struct Caller<V> {
+struct Asker<V> {
     answer: oneshot::Sender<Answer<V>>,
+    caller: Caller,
     /// What it asks for. The first of those who share a read has it in its trace and on its log
     /// lines; to the others it is a time in which they wait.
     span: Span,
@@ -53,15 +54,20 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// The answer to `read`, put after this call began.
-    pub(super) async fn get<R, F>(&self, key: &K, read: R) -> Result<V, Error>
+    /// The answer to `read`, put after this call began. It is read for the most urgent of those
+    /// who share it.
+    pub(super) async fn get<R, F>(&self, key: &K, caller: &Caller, read: R) -> Result<V, Error>
     where
-        R: Fn() -> F + Send + Sync + 'static,
+        R: Fn(Caller) -> F + Send + Sync + 'static,
         F: Future<Output = Result<V, Error>> + Send + 'static,
     {
         let (answer, receiver) = oneshot::channel();
         let span = Span::current();
-        let caller = Caller { answer, span };
+        let caller = Asker {
+            answer,
+            caller: caller.clone(),
+            span,
+        };
         let leads = {
             let mut flights = lock(&self.flights);
             match flights.get_mut(key) {
@@ -98,14 +104,18 @@ where
 async fn fly<K, V, R, F>(mut landing: Landing<K, V>, first: Waiting<V>, read: R)
 where
     K: Eq + Hash,
-    R: Fn() -> F,
+    R: Fn(Caller) -> F,
     F: Future<Output = Result<V, Error>>,
 {
     let mut waiting = first;
     loop {
+        let urgent = waiting.iter().map(|asker| &asker.caller);
+        let Some(caller) = urgent.min_by_key(|caller| caller.urgency).cloned() else {
+            return;
+        };
         let first = waiting.first();
-        let span = first.map_or_else(Span::none, |caller| caller.span.clone());
-        let answer = Arc::new(read().instrument(span).await);
+        let span = first.map_or_else(Span::none, |asker| asker.span.clone());
+        let answer = Arc::new(read(caller).instrument(span).await);
         for caller in waiting {
             // A caller that went away does not mind.
             let _ = caller.answer.send(Arc::clone(&answer));
@@ -167,20 +177,25 @@ mod tests {
     use tokio::time::{self, Instant};
 
     use super::*;
+    use crate::cloud::Urgency;
 
     type Numbers = Coalesce<&'static str, usize>;
+
+    fn caller() -> Caller {
+        Caller::new("shop", Urgency::InProgress)
+    }
 
     /// A read that takes a second and answers how many reads had begun when it began.
     async fn ask(reads: &Numbers, begun: &Arc<AtomicUsize>) -> Result<usize, Error> {
         let begun = Arc::clone(begun);
-        let read = move || {
+        let read = move |_| {
             let number = begun.fetch_add(1, Ordering::SeqCst);
             async move {
                 time::sleep(Duration::from_secs(1)).await;
                 Ok(number)
             }
         };
-        reads.get(&"key", read).await
+        reads.get(&"key", &caller(), read).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -240,11 +255,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_read_that_panics_is_an_unavailable_answer_and_the_next_one_works() {
         let (reads, begun) = (Numbers::default(), Arc::default());
-        let broken = || async {
+        let caller = caller();
+        let broken = |_| async {
             time::sleep(Duration::from_secs(1)).await;
             panic!("a test breaks this read");
         };
-        let (leader, follower) = futures::join!(reads.get(&"key", broken), ask(&reads, &begun));
+        let (leader, follower) =
+            futures::join!(reads.get(&"key", &caller, broken), ask(&reads, &begun));
         assert_eq!(leader.unwrap_err().kind(), FailureKind::Unavailable);
         assert_eq!(follower.unwrap_err().kind(), FailureKind::Unavailable);
         assert_eq!(ask(&reads, &begun).await.unwrap(), 0);
@@ -253,9 +270,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_error_is_shared_like_any_answer() {
         let reads = Numbers::default();
-        let denied = || async { Err(Error::new(FailureKind::Denied, "no")) };
-        let (first, second) = futures::join!(reads.get(&"key", denied), reads.get(&"key", denied));
+        let caller = caller();
+        let denied = |_| async { Err(Error::new(FailureKind::Denied, "no")) };
+        let (first, second) = futures::join!(
+            reads.get(&"key", &caller, denied),
+            reads.get(&"key", &caller, denied)
+        );
         assert_eq!(first.unwrap_err().kind(), FailureKind::Denied);
         assert_eq!(second.unwrap_err().kind(), FailureKind::Denied);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_most_urgent_of_those_who_share_a_read_is_the_one_that_it_is_made_for() {
+        let reads = Coalesce::default();
+        let read = |caller: Caller| async move {
+            time::sleep(Duration::from_secs(1)).await;
+            Ok(caller.urgency)
+        };
+        let ask = |urgency| {
+            let (reads, caller) = (&reads, Caller::new("shop", urgency));
+            async move { reads.get(&"key", &caller, read).await.unwrap() }
+        };
+        let (first, second, third) =
+            futures::join!(ask(Urgency::Idle), ask(Urgency::Idle), ask(Urgency::First));
+        assert_eq!(first, Urgency::Idle);
+        assert_eq!([second, third], [Urgency::First; 2]);
     }
 }

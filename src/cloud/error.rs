@@ -2,6 +2,19 @@
 
 use crate::plan::{Failure, FailureKind};
 
+/// The longest message, in bytes. Parts of it are words of AWS and of users, and it ends up in
+/// status.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The beginning of a text, at most so many bytes of it, with a mark where it was cut.
+pub(super) fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest.saturating_sub('…'.len_utf8())));
+        text.push('…');
+    }
+    text
+}
+
 /// A call to AWS that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -17,7 +30,7 @@ impl Error {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: cut(message.into(), LONGEST_MESSAGE),
         }
     }
 
@@ -47,5 +60,21 @@ impl From<Error> for Failure {
             kind: error.kind,
             message: error.message,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("short".to_owned(), 5), "short");
+        for longest in 3..12 {
+            let cut = cut("äöü€äöü€".to_owned(), longest);
+            assert!(cut.len() <= longest && cut.ends_with('…'), "{cut}");
+        }
+        let error = Error::new(FailureKind::Rejected, "ä".repeat(400_000));
+        assert!(error.to_string().len() <= LONGEST_MESSAGE);
     }
 }

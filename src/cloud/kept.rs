@@ -13,18 +13,21 @@ use tokio::time::Instant;
 /// exist cannot fill the memory.
 const ENTRIES: usize = 4096;
 
+/// How old a reading may become for callers who say that it may be old.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// Readings by what was asked, each with when it was asked for.
 #[derive(Debug)]
 pub(super) struct Kept<K, V> {
-    long: Duration,
+    fresh: Duration,
     entries: Mutex<HashMap<K, (Instant, V)>>,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
-    /// Keeps readings for so long.
-    pub(super) fn for_duration(long: Duration) -> Self {
+    /// Readings that are fresh for so long.
+    pub(super) fn for_duration(fresh: Duration) -> Self {
         Self {
-            long,
+            fresh,
             entries: Mutex::default(),
         }
     }
@@ -33,11 +36,12 @@ impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reading that is still good.
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    /// A reading that is fresh, or no older than the caller lets it be.
+    pub(super) fn get(&self, key: &K, may_be_old: Option<Duration>) -> Option<V> {
+        let good = may_be_old.map_or(self.fresh, |old| old.min(LONGEST).max(self.fresh));
         let entries = self.entries();
         let (at, value) = entries.get(key)?;
-        (at.elapsed() < self.long).then(|| value.clone())
+        (at.elapsed() < good).then(|| value.clone())
     }
 
     /// The last reading, good or not.
@@ -49,7 +53,10 @@ impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
     pub(super) fn put(&self, key: K, at: Instant, value: V) {
         let mut entries = self.entries();
         if entries.len() >= ENTRIES {
-            entries.retain(|_, (at, _)| at.elapsed() < self.long);
+            entries.retain(|_, (at, _)| at.elapsed() < LONGEST);
+        }
+        if entries.len() >= ENTRIES {
+            entries.retain(|_, (at, _)| at.elapsed() < self.fresh);
         }
         if entries.len() < ENTRIES {
             entries.insert(key, (at, value));
@@ -71,12 +78,16 @@ mod tests {
         let kept = Kept::for_duration(Duration::from_secs(10));
         kept.put("fleet", Instant::now(), 3);
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(kept.get(&"fleet"), Some(3));
+        assert_eq!(kept.get(&"fleet", None), Some(3));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(kept.get(&"fleet"), None);
+        assert_eq!(kept.get(&"fleet", None), None);
         assert_eq!(kept.last(&"fleet"), Some(3));
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(kept.get(&"fleet", minute), Some(3));
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(kept.get(&"fleet", minute), None);
         kept.put("fleet", Instant::now(), 4);
         kept.forget();
-        assert_eq!(kept.get(&"fleet"), None);
+        assert_eq!(kept.get(&"fleet", None), None);
     }
 }

@@ -7,16 +7,24 @@
 //! Nothing in here decides anything: a failed read stays a failure, an ambiguous one says so.
 
 pub mod aws;
+mod batch;
 mod budget;
+mod caller;
 mod coalesce;
 mod error;
 mod kept;
+mod missing;
 mod observer;
 mod shared;
 
-use std::{collections::BTreeMap, future::Future, time};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time,
+};
 
 pub use budget::{Budget, Budgets};
+pub use caller::{Caller, Urgency};
 pub use error::Error;
 pub use observer::Observer;
 pub use shared::Shared;
@@ -24,7 +32,8 @@ pub use shared::Shared;
 use crate::{
     api::{Duration, InstanceSelector, TargetGroupRef, Time},
     plan::{
-        CommandState, GroupSettings, Health, Instance, LoadBalancerKind, SendCommand, TargetId,
+        CommandState, Document, GroupSettings, Health, Instance, LoadBalancerKind, Pace,
+        SendCommand, TargetId,
     },
 };
 
@@ -84,42 +93,77 @@ pub struct TargetGroup {
     pub settings: GroupSettings,
 }
 
+/// What a target group lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// The targets. One that is not here is not registered.
+    pub targets: BTreeMap<TargetId, Health>,
+    /// What the load balancer says of those that are not healthy, at most 256 bytes each.
+    pub reasons: BTreeMap<TargetId, String>,
+}
+
 /// One account and region of AWS, in the words of this domain.
 ///
 /// Every verb ends within [`OPERATION_TIMEOUT`]. An effect whose call failed with
 /// [`FailureKind::Unavailable`](crate::plan::FailureKind::Unavailable) may have happened; any
 /// other kind means that AWS refused the request, or that it was never sent. An effect on more
-/// things than one request may carry is sent as several requests: when it fails, those before the
-/// one that failed have happened. All effects are safe to repeat.
+/// things than one request may carry is sent as several requests, and so is one that AWS refuses
+/// for the sake of some of the things: when it fails, it may have happened to the others, and the
+/// message names those that it failed for. All effects are safe to repeat.
 pub trait Cloud: Send + Sync + 'static {
     /// The instances that carry all of the selector's tags, in any state. `version_tag` names the
-    /// tag whose value becomes [`Instance::version`].
+    /// tag whose value becomes [`Instance::version`]. The reading may be `may_be_old`, or as old as
+    /// the cloud keeps readings where that is `None`.
     fn instances(
         &self,
+        caller: &Caller,
         selector: &InstanceSelector,
         version_tag: Option<&str>,
+        may_be_old: Option<time::Duration>,
     ) -> impl Future<Output = Result<Vec<Instance>, Error>> + Send;
 
     /// The ARN of a target group as far as it is known without asking. It may be out of date: a
     /// name can be given to another group. Only [`Cloud::target_group`] tells.
     fn arn(&self, group: &TargetGroupRef) -> Option<TargetGroupArn>;
 
-    /// A target group and its attributes, by ARN or by name.
+    /// A target group and its attributes, by ARN or by name. `may_be_old` as for
+    /// [`Cloud::instances`].
     fn target_group(
         &self,
+        caller: &Caller,
         group: &TargetGroupRef,
+        may_be_old: Option<time::Duration>,
     ) -> impl Future<Output = Result<TargetGroup, Error>> + Send;
 
-    /// The health of every target that is listed in a group. The reading begins after this call
-    /// does: it is asked for when every effect that ended before has ended.
+    /// Every target that is listed in a group. The reading begins after this call does: it is asked
+    /// for when every effect that ended before has ended.
     fn target_health(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
-    ) -> impl Future<Output = Result<BTreeMap<TargetId, Health>, Error>> + Send;
+    ) -> impl Future<Output = Result<Listed, Error>> + Send;
+
+    /// Those of these instances whose SSM agent is online.
+    fn agents(
+        &self,
+        caller: &Caller,
+        instances: &[String],
+    ) -> impl Future<Output = Result<BTreeSet<String>, Error>> + Send;
+
+    /// An SSM document, by its name.
+    fn document(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> impl Future<Output = Result<Document, Error>> + Send;
+
+    /// How often the budget of calls allows to look at targets that are withdrawn.
+    fn pace(&self) -> Pace;
 
     /// Registers targets, each with its id and its port.
     fn register(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
         targets: &[TargetId],
     ) -> impl Future<Output = Result<(), Error>> + Send;
@@ -128,23 +172,33 @@ pub trait Cloud: Send + Sync + 'static {
     /// does nothing. A target whose instance does not exist any more is as good as deregistered.
     fn deregister(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
         targets: &[TargetId],
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Sends a command to hosts. Its operation id goes into the comment.
-    fn send(&self, command: &SendCommand) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send(
+        &self,
+        caller: &Caller,
+        command: &SendCommand,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// What became of the command with this operation id, which was sent after `since`. Where a
     /// command was sent twice, the outcome is that of the first that ended on each host.
     fn command(
         &self,
+        caller: &Caller,
         operation: &str,
         since: Time,
     ) -> impl Future<Output = Result<CommandState, Error>> + Send;
 
     /// Terminates instances. One that does not exist any more is as good as terminated.
-    fn terminate(&self, instances: &[String]) -> impl Future<Output = Result<(), Error>> + Send;
+    fn terminate(
+        &self,
+        caller: &Caller,
+        instances: &[String],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::BlueGreenRelease,
-    cloud::{self, Cloud, TargetGroupArn},
+    cloud::{self, Caller, Cloud, TargetGroupArn, Urgency},
     plan::{Failure, FailureKind, Step},
 };
 
@@ -36,7 +36,8 @@ pub(super) async fn execute<W: World, C: Cloud>(
     seen: &Seen<C>,
     step: &Step,
 ) -> Result<Executed, Error> {
-    let api = ctx.api(&object.namespace().ok_or(Error::Incomplete("namespace"))?);
+    let namespace = object.namespace().ok_or(Error::Incomplete("namespace"))?;
+    let api = ctx.api(&namespace);
     match step {
         Step::Claim { revisions } => Ok(changed(
             claim::claim(ctx, object, &seen.release.revisions, revisions).await?,
@@ -50,7 +51,8 @@ pub(super) async fn execute<W: World, C: Cloud>(
         | Step::Deregister { .. }
         | Step::Send(_)
         | Step::Terminate { .. } => {
-            let result = effect(seen, step).await;
+            let caller = Caller::new(&namespace, Urgency::First);
+            let result = effect(&caller, seen, step).await;
             remember(ctx, object, seen, result.map_err(Failure::from));
             Ok(Executed::Done)
         }
@@ -65,19 +67,25 @@ fn changed(changed: Changed) -> Executed {
     }
 }
 
-async fn effect<C: Cloud>(seen: &Seen<C>, step: &Step) -> Result<(), cloud::Error> {
+async fn effect<C: Cloud>(
+    caller: &Caller,
+    seen: &Seen<C>,
+    step: &Step,
+) -> Result<(), cloud::Error> {
     let cloud = seen.cloud.as_ref().map_err(Clone::clone)?;
     match step {
         // execute() has dealt with these: they are effects on Kubernetes.
         Step::Claim { .. } | Step::RemoveFinalizer => Ok(()),
         Step::Register { group, targets } => {
-            cloud.register(arn(&seen.groups, *group)?, targets).await
+            let group = arn(&seen.groups, *group)?;
+            cloud.register(caller, group, targets).await
         }
         Step::Deregister { group, targets } => {
-            cloud.deregister(arn(&seen.groups, *group)?, targets).await
+            let group = arn(&seen.groups, *group)?;
+            cloud.deregister(caller, group, targets).await
         }
-        Step::Send(command) => cloud.send(command).await,
-        Step::Terminate { instances } => cloud.terminate(instances).await,
+        Step::Send(command) => cloud.send(caller, command).await,
+        Step::Terminate { instances } => cloud.terminate(caller, instances).await,
     }
 }
 

@@ -1,10 +1,15 @@
 //! Reads, and only reads. What fails becomes [`Reading::Unknown`]; it is the planner that decides
 //! what can be done without it.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time,
+};
 
 use futures::{
-    future::{join, join_all, join3},
+    future::{join, join_all, join4},
     stream::{self, StreamExt},
 };
 use kube::{Api, ResourceExt};
@@ -19,13 +24,13 @@ use super::{
 };
 use crate::{
     api::{
-        BlueGreenRelease, BlueGreenReleaseStatus, FINALIZER, REQUEST_ANNOTATION, TargetGroupRef,
-        Time,
+        BlueGreenRelease, BlueGreenReleaseStatus, Direction, FINALIZER, REQUEST_ANNOTATION,
+        TargetGroupRef, Time,
     },
-    cloud::{self, Cloud, TargetGroupArn},
+    cloud::{self, Caller, Cloud, TargetGroupArn, Urgency},
     plan::{
-        CommandState, Failure, FailureKind, Group, Instance, Observation, Pace, ProbeReading,
-        Reading, Release, TargetId,
+        CommandState, Document, Failure, FailureKind, Group, Instance, InstanceState, Observation,
+        Pace, ProbeReading, Reading, Release, TargetId,
     },
     telemetry,
 };
@@ -70,21 +75,22 @@ pub(super) async fn world<W: World>(
     let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
     release.revisions = kept(ctx, object, needs.revisions).await?;
     let began_at = ctx.now();
-    let (fleet, groups, commands) = join3(
-        fleet(&cloud, &release),
+    let caller = caller(object, status);
+    let old = needs.may_be_old.map(time::Duration::from);
+    let references = &release.spec.traffic.registration.target_groups;
+    let (fleet, groups, commands, documents) = join4(
+        fleet(&cloud, &caller, &release, old),
         join_all(
-            release
-                .spec
-                .traffic
-                .registration
-                .target_groups
+            references
                 .iter()
-                .map(|reference| group(&cloud, reference)),
+                .map(|reference| group(&cloud, &caller, reference, old)),
         ),
-        commands(&cloud, &needs.commands),
+        commands(&cloud, &caller, &needs.commands),
+        documents(&cloud, &caller, &needs.documents),
     )
     .await;
-    // The fleet says where the applications are.
+    // The fleet says which instances have an agent, and where the applications are.
+    let agents = agents(&cloud, &caller, needs.agents, &fleet).await;
     let probes = probes(ctx, &release, &fleet, &needs.probes).await;
     let (groups, arns) = groups.into_iter().unzip();
     let last_effect = ctx.memory.last_effect(&release.uid);
@@ -94,9 +100,11 @@ pub(super) async fn world<W: World>(
         groups,
         commands,
         probes,
-        agents: Reading::Unknown(not_asked()),
-        documents: BTreeMap::new(),
-        pace: Pace::default(),
+        agents,
+        documents,
+        pace: cloud
+            .as_ref()
+            .map_or_else(|_| Pace::default(), |cloud| cloud.pace()),
         last_effect,
     };
     Ok(Seen {
@@ -151,9 +159,22 @@ async fn kept<W: World>(
     Ok(read)
 }
 
+/// Who asks AWS: a release that rolls back goes before one that goes forward, and both before one
+/// that has ended or has not begun.
+fn caller(object: &BlueGreenRelease, status: &BlueGreenReleaseStatus) -> Caller {
+    let urgency = match status.course.as_ref().map(|course| course.direction) {
+        Some(Direction::Back) => Urgency::First,
+        Some(Direction::Forward) => Urgency::InProgress,
+        None => Urgency::Idle,
+    };
+    Caller::new(&object.namespace().unwrap_or_default(), urgency)
+}
+
 async fn fleet<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
     release: &Release,
+    may_be_old: Option<time::Duration>,
 ) -> Reading<Vec<Instance>> {
     let fleet = &release.spec.fleet;
     let (selector, version_tag) = match (&fleet.hosts, &fleet.existing) {
@@ -169,14 +190,18 @@ async fn fleet<C: Cloud>(
     };
     let read = async {
         let cloud = cloud.as_ref().map_err(Clone::clone)?;
-        cloud.instances(selector, version_tag).await
+        cloud
+            .instances(caller, selector, version_tag, may_be_old)
+            .await
     };
     reading(read.await)
 }
 
 async fn group<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
     reference: &TargetGroupRef,
+    may_be_old: Option<time::Duration>,
 ) -> (Reading<Group>, Option<TargetGroupArn>) {
     let mut arn = None;
     let read = async {
@@ -185,16 +210,17 @@ async fn group<C: Cloud>(
         let known = cloud.arn(reference);
         let targets = async {
             match &known {
-                Some(known) => Some(cloud.target_health(known).await),
+                Some(known) => Some(cloud.target_health(caller, known).await),
                 None => None,
             }
         };
-        let (found, targets) = join(cloud.target_group(reference), targets).await;
+        let (found, targets) =
+            join(cloud.target_group(caller, reference, may_be_old), targets).await;
         let found = found?;
         arn = Some(found.arn.clone());
-        let targets = match targets.filter(|_| known.as_ref() == Some(&found.arn)) {
-            Some(targets) => targets?,
-            None => cloud.target_health(&found.arn).await?,
+        let listed = match targets.filter(|_| known.as_ref() == Some(&found.arn)) {
+            Some(listed) => listed?,
+            None => cloud.target_health(caller, &found.arn).await?,
         };
         Ok(Group {
             name: found.name,
@@ -203,8 +229,8 @@ async fn group<C: Cloud>(
             in_use: found.in_use,
             delay: found.delay,
             settings: found.settings,
-            targets,
-            reasons: BTreeMap::new(),
+            targets: listed.targets,
+            reasons: listed.reasons,
         })
     };
     let read: Result<Group, cloud::Error> = read.await;
@@ -218,14 +244,53 @@ fn not_asked() -> Failure {
     }
 }
 
+/// The agents of those instances of the fleet that could have one online.
+async fn agents<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
+    needed: bool,
+    fleet: &Reading<Vec<Instance>>,
+) -> Reading<BTreeSet<String>> {
+    let fleet = match fleet {
+        _ if !needed => return Reading::Unknown(not_asked()),
+        Reading::Unknown(failure) => return Reading::Unknown(failure.clone()),
+        Reading::Known(fleet) => fleet,
+    };
+    let running = fleet
+        .iter()
+        .filter(|instance| instance.state == InstanceState::Running);
+    let running: Vec<String> = running.map(|instance| instance.id.clone()).collect();
+    let read = async {
+        let cloud = cloud.as_ref().map_err(Clone::clone)?;
+        cloud.agents(caller, &running).await
+    };
+    reading(read.await)
+}
+
+async fn documents<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
+    names: &[String],
+) -> BTreeMap<String, Reading<Document>> {
+    let reads = names.iter().map(async |name| {
+        let read = async {
+            let cloud = cloud.as_ref().map_err(Clone::clone)?;
+            cloud.document(caller, name).await
+        };
+        (name.clone(), reading(read.await))
+    });
+    join_all(reads).await.into_iter().collect()
+}
+
 async fn commands<C: Cloud>(
     cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
     operations: &[(String, Time)],
 ) -> BTreeMap<String, Reading<CommandState>> {
     let reads = operations.iter().map(async |(operation, since)| {
         let read = async {
             let cloud = cloud.as_ref().map_err(Clone::clone)?;
-            cloud.command(operation, *since).await
+            cloud.command(caller, operation, *since).await
         };
         (operation.clone(), reading(read.await))
     });

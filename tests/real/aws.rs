@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 mod commands;
+mod edge;
 mod groups;
 mod instances;
 mod lacking;

@@ -4,23 +4,36 @@ use std::{
     collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use aws_config::{Region, SdkConfig};
+use aws_config::SdkConfig;
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
     AwsCloud, config,
     config::AwsSettings,
     http::{self, BoxError},
+    regions,
 };
 use crate::{
-    cloud::{Budgets, Error, Observer, Shared},
+    cloud::{Budgets, Error, Observer, Shared, error::cut},
     plan::FailureKind,
 };
 
-/// More than AWS has regions. Regions come from users, and each keeps some memory.
-const REGIONS: usize = 64;
+/// How many regions are in use at the same time, the controller's own aside. Each keeps some memory
+/// and connections, and regions come from users.
+const REGIONS: usize = 16;
+
+/// A region that nobody has asked for in this time is let go when another one is needed. By then
+/// its budgets are full again, so that nothing is lost with them.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// As much as a message shows of a region's name.
+const LONGEST_NAME: usize = 40;
+
+type Region = Arc<Shared<AwsCloud>>;
 
 /// One shared cloud for each region, made when it is first asked for and kept, so that its rate
 /// budgets and its coalescing hold for all releases.
@@ -28,7 +41,13 @@ pub struct Clouds {
     config: SdkConfig,
     observer: Arc<dyn Observer>,
     rate_factor: f64,
-    regions: Mutex<HashMap<String, Arc<Shared<AwsCloud>>>>,
+    regions: Mutex<Regions>,
+}
+
+#[derive(Default)]
+struct Regions {
+    own: Option<Region>,
+    others: HashMap<String, (Instant, Region)>,
 }
 
 impl Clouds {
@@ -83,43 +102,78 @@ impl Clouds {
         Self { config, ..self }
     }
 
-    /// The cloud of a region; `None` is the controller's own region. Talks to nobody.
+    /// The cloud of a region; `None` is the controller's own region, which is always to be had.
+    /// Talks to nobody.
     ///
     /// # Errors
-    /// [`FailureKind::Rejected`] where no region is known, or too many are in use.
+    /// [`FailureKind::Rejected`] where no region is known, where AWS has no such region in the
+    /// partition of the controller's own, or where too many are in use.
     pub fn region(&self, region: Option<&str>) -> Result<Arc<Shared<AwsCloud>>, Error> {
-        let name = region
-            .or_else(|| self.config.region().map(Region::as_ref))
-            .ok_or_else(|| {
-                Error::new(
-                    FailureKind::Rejected,
-                    "no AWS region is known; set spec.aws.region, or AWS_REGION for the controller",
-                )
-            })?;
+        let own = self.config.region().map(aws_config::Region::as_ref);
+        let name = region.or(own).ok_or_else(|| {
+            Error::new(
+                FailureKind::Rejected,
+                "no AWS region is known; set spec.aws.region, or AWS_REGION for the controller",
+            )
+        })?;
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cloud) = regions.get(name) {
+        if own == Some(name) {
+            let cloud = regions.own.get_or_insert_with(|| self.make(name));
             return Ok(Arc::clone(cloud));
         }
-        if regions.len() >= REGIONS {
+        check(name, own)?;
+        let now = Instant::now();
+        if let Some((asked, cloud)) = regions.others.get_mut(name) {
+            *asked = now;
+            return Ok(Arc::clone(cloud));
+        }
+        if regions.others.len() >= REGIONS {
+            regions.others.retain(|_, (asked, cloud)| {
+                now.saturating_duration_since(*asked) < IDLE || Arc::strong_count(cloud) > 1
+            });
+        }
+        if regions.others.len() >= REGIONS {
             return Err(Error::new(
                 FailureKind::Rejected,
                 format!(
-                    "AWS region {name}: the controller is in use for {REGIONS} regions already; \
-                     check spec.aws.region, or run another controller"
+                    "AWS region {name}: the controller is in use for {REGIONS} other regions \
+                     already; check spec.aws.region, or run another controller for this region"
                 ),
             ));
         }
-        let config = self
-            .config
-            .to_builder()
-            .region(Region::new(name.to_owned()))
-            .build();
-        let cloud = Arc::new(Shared::new(AwsCloud::new(
+        let cloud = self.make(name);
+        regions
+            .others
+            .insert(name.to_owned(), (now, Arc::clone(&cloud)));
+        Ok(cloud)
+    }
+
+    fn make(&self, name: &str) -> Region {
+        let region = aws_config::Region::new(name.to_owned());
+        let config = self.config.to_builder().region(region).build();
+        Arc::new(Shared::new(AwsCloud::new(
             &config,
             Budgets::times(self.rate_factor),
             Arc::clone(&self.observer),
-        )));
-        regions.insert(name.to_owned(), Arc::clone(&cloud));
-        Ok(cloud)
+        )))
     }
+}
+
+/// Whether AWS has a region, in the partition of the controller's own region where that is known.
+fn check(name: &str, own: Option<&str>) -> Result<(), Error> {
+    let at_home = own.and_then(regions::partition_of);
+    let found = regions::partition_of(name);
+    if found.is_some_and(|found| at_home.is_none_or(|home| home.0 == found.0)) {
+        return Ok(());
+    }
+    let name = cut(name.to_owned(), LONGEST_NAME);
+    let (partition, known) = at_home.unwrap_or(regions::DEFAULT);
+    Err(Error::new(
+        FailureKind::Rejected,
+        format!(
+            "AWS region {name}: there is no such region in the partition {partition}; correct \
+             spec.aws.region, or leave it out for the controller's own; this version knows {}",
+            known.join(", ")
+        ),
+    ))
 }

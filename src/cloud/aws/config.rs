@@ -14,7 +14,10 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::{http::SharedHttpClient, identity::SharedIdentityCache};
 use bytes::Bytes;
 
-use super::http::{self as in_memory, BoxError};
+use super::{
+    checked::checked,
+    http::{self as in_memory, BoxError},
+};
 use crate::cloud::OPERATION_TIMEOUT;
 
 /// Connecting takes two round trips, three with TLS; the endpoints are in the same region or one
@@ -94,8 +97,9 @@ pub(super) fn over_sockets(
 
 /// What holds for every client of ours, however it was configured.
 fn careful(config: &SdkConfig) -> SdkConfig {
-    config
-        .to_builder()
+    let mut builder = config.to_builder();
+    builder.set_http_client(config.http_client().map(checked));
+    builder
         .timeout_config(timeouts())
         // The loop is the retry: it looks at the world before it does anything again. A retry
         // below it would send a command twice after a lost answer, spend requests that the rate

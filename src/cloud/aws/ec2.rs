@@ -1,6 +1,9 @@
 //! EC2: instances.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
@@ -10,11 +13,12 @@ use aws_sdk_ec2::{
 
 use super::{
     errors::{self, INSTANCE_NOT_FOUND},
-    gate::{Call, Deadline, Gate},
+    gate::{Call, Deadline, Gate, Refusal},
+    halves::{Halves, Verdict},
 };
 use crate::{
     api::InstanceSelector,
-    cloud::{Budget, Error},
+    cloud::{Budget, Caller, Error, error::cut},
     plan::{Instance, InstanceState},
 };
 
@@ -26,10 +30,23 @@ const INSTANCES_ON_A_PAGE: i32 = 1000;
 /// does not know one.
 const INSTANCES_IN_A_REQUEST: usize = 100;
 
+/// As many instances as their zone is remembered of.
+const INSTANCES_REMEMBERED: usize = 20_000;
+
+/// No id of an instance is longer, and no name of a zone.
+const LONGEST_ID: usize = 64;
+
+/// The longest value of a tag, in characters, as AWS has it. In bytes that is four times as much.
+const LONGEST_TAG: usize = 4 * 256;
+
+/// How much a message shows of a selector.
+const SELECTOR_SHOWN: usize = 256;
+
 /// The verbs that EC2 answers.
 pub(super) struct Ec2 {
     client: Client,
     gate: Arc<Gate>,
+    zones: Zones,
 }
 
 impl Ec2 {
@@ -37,12 +54,14 @@ impl Ec2 {
         Self {
             client: Client::new(config),
             gate,
+            zones: Zones::default(),
         }
     }
 
     /// In order of their ids, so that two readings of the same fleet are equal.
     pub(super) async fn instances(
         &self,
+        caller: &Caller,
         selector: &InstanceSelector,
         version_tag: Option<&str>,
         deadline: Deadline,
@@ -53,6 +72,7 @@ impl Ec2 {
             operation: "DescribeInstances",
             budget: Budget::Ec2Read,
             thing: &thing,
+            caller,
         };
         let mut instances = Vec::new();
         let mut token = None;
@@ -64,7 +84,11 @@ impl Ec2 {
                 .max_results(INSTANCES_ON_A_PAGE)
                 .set_next_token(token);
             let page = self.gate.pass(&call, deadline, request.send()).await?;
-            let listed = page.reservations().iter().flat_map(|some| some.instances());
+            let reservations = page
+                .reservations
+                .as_deref()
+                .ok_or_else(|| errors::incomplete(&call, "list of instances"))?;
+            let listed = reservations.iter().flat_map(|some| some.instances());
             for instance in listed.filter(|instance| matches(selector, instance)) {
                 instances.push(
                     read(instance, version_tag)
@@ -79,18 +103,18 @@ impl Ec2 {
         instances.sort_by(|one, other| one.id.cmp(&other.id));
         // An instance that changes while the pages are turned can be on two of them.
         instances.dedup_by(|one, other| one.id == other.id);
+        self.zones.note(&instances);
         Ok(instances)
     }
 
     pub(super) async fn terminate(
         &self,
+        caller: &Caller,
         instances: &[String],
         deadline: Deadline,
     ) -> Result<(), Error> {
-        let mut chunks: Vec<&[String]> = instances.chunks(INSTANCES_IN_A_REQUEST).collect();
-        chunks.reverse();
-        while let Some(chunk) = chunks.pop() {
-            let thing = match chunk {
+        let send = async |instances: Vec<String>| {
+            let thing = match &instances[..] {
                 [one] => format!("instance {one}"),
                 several => format!("{} instances", several.len()),
             };
@@ -99,24 +123,57 @@ impl Ec2 {
                 operation: "TerminateInstances",
                 budget: Budget::Ec2Terminate,
                 thing: &thing,
+                caller,
             };
             let request = self
                 .client
                 .terminate_instances()
-                .set_instance_ids(Some(chunk.to_vec()));
-            match self.gate.pass(&call, deadline, request.send()).await {
-                Ok(_) => {}
-                // AWS forgets an instance an hour after its end. One such id spoils the request
-                // for all: it is halved until the one is alone, which is as good as terminated.
-                Err(refusal) if refusal.code.as_deref() == Some(INSTANCE_NOT_FOUND) => {
-                    if let (first, second @ [_, ..]) = chunk.split_at(chunk.len().div_ceil(2)) {
-                        chunks.extend([second, first]);
-                    }
-                }
-                Err(refusal) => return Err(refusal.into()),
+                .set_instance_ids(Some(instances));
+            let sent = self.gate.pass(&call, deadline, request.send()).await;
+            sent.map(drop)
+        };
+        // AWS forgets an instance an hour after its end: it is as good as terminated.
+        let verdict = |_: &[String], refusal: &Refusal| {
+            if refusal.is(INSTANCE_NOT_FOUND) {
+                Verdict::Done
+            } else {
+                Verdict::of_kind(refusal.error.kind())
             }
+        };
+        // One that is protected spares all of its zone, and the others are terminated.
+        let split = |instances: &[String], _: &Refusal| self.zones.split(instances);
+        Halves::of(instances, INSTANCES_IN_A_REQUEST)
+            .send(String::as_str, send, verdict, split)
+            .await
+    }
+}
+
+/// The zones of instances, as they were read last.
+#[derive(Debug, Default)]
+struct Zones(Mutex<HashMap<String, String>>);
+
+impl Zones {
+    fn zones(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, instances: &[Instance]) {
+        let mut zones = self.zones();
+        if zones.len() + instances.len() > INSTANCES_REMEMBERED {
+            zones.clear();
         }
-        Ok(())
+        let new = instances.iter().take(INSTANCES_REMEMBERED);
+        zones.extend(new.map(|one| (one.id.clone(), one.zone.clone())));
+    }
+
+    /// By zone, where they are in several.
+    fn split(&self, instances: &[String]) -> Option<Vec<Vec<String>>> {
+        let zones = self.zones();
+        let mut by_zone: BTreeMap<Option<&String>, Vec<String>> = BTreeMap::new();
+        for id in instances {
+            by_zone.entry(zones.get(id)).or_default().push(id.clone());
+        }
+        (by_zone.len() > 1).then(|| by_zone.into_values().collect())
     }
 }
 
@@ -126,7 +183,8 @@ fn describe(selector: &InstanceSelector) -> String {
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    format!("instances with tags {}", tags.join(", "))
+    let tags = cut(tags.join(", "), SELECTOR_SHOWN);
+    format!("instances with tags {tags}")
 }
 
 fn filters(selector: &InstanceSelector) -> Vec<Filter> {
@@ -172,13 +230,14 @@ fn tag<'a>(instance: &'a AwsInstance, key: &str) -> Option<&'a str> {
 
 fn read(instance: &AwsInstance, version_tag: Option<&str>) -> Option<Instance> {
     let state = instance.state()?.name()?;
+    let id = instance.instance_id().filter(|id| id.len() <= LONGEST_ID)?;
+    let zone = instance
+        .placement()
+        .and_then(|placement| placement.availability_zone())
+        .unwrap_or_default();
     Some(Instance {
-        id: instance.instance_id()?.to_owned(),
-        zone: instance
-            .placement()
-            .and_then(|placement| placement.availability_zone())
-            .unwrap_or_default()
-            .to_owned(),
+        id: id.to_owned(),
+        zone: cut(zone.to_owned(), LONGEST_ID),
         state: match state {
             InstanceStateName::Running => InstanceState::Running,
             InstanceStateName::Stopping | InstanceStateName::Stopped => InstanceState::Stopped,
@@ -193,7 +252,7 @@ fn read(instance: &AwsInstance, version_tag: Option<&str>) -> Option<Instance> {
             .and_then(|address| address.parse().ok()),
         version: version_tag
             .and_then(|key| tag(instance, key))
-            .map(str::to_owned),
+            .map(|version| cut(version.to_owned(), LONGEST_TAG)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Elastic Load Balancing: target groups and their targets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{sync::Arc, time::Duration as StdDuration};
 
 use aws_config::SdkConfig;
 use aws_sdk_elasticloadbalancingv2::{
@@ -10,15 +10,19 @@ use aws_sdk_elasticloadbalancingv2::{
         TargetTypeEnum,
     },
 };
+use tokio::time::Instant;
 
 use super::{
-    errors::{self, INVALID_TARGET},
+    errors::{self, INVALID_TARGET, TOO_MANY_REGISTRATIONS},
     gate::{Call, Deadline, Gate, Refusal},
+    groups::Groups,
+    halves::{Halves, Verdict},
+    settings::{Attributes, health_check_port},
 };
 use crate::{
     api::{Duration, TargetGroupRef},
-    cloud::{Budget, Error, TargetGroup, TargetGroupArn},
-    plan::{FailureKind, GroupSettings, Health, LoadBalancerKind, TargetId},
+    cloud::{Budget, Caller, Error, Listed, TargetGroup, TargetGroupArn, error::cut, kept::Kept},
+    plan::{GroupSettings, Health, LoadBalancerKind, TargetId},
 };
 
 const SERVICE: &str = "elasticloadbalancing";
@@ -27,205 +31,285 @@ const SERVICE: &str = "elasticloadbalancing";
 /// this many for years.
 const TARGETS_IN_A_REQUEST: usize = 200;
 
-const DELAY: &str = "deregistration_delay.timeout_seconds";
+/// How much of the load balancer's words on a target is kept, in bytes.
+const REASON_KEPT: usize = 256;
+
+/// The longest id of a target: an ARN, of a load balancer or of a function.
+const LONGEST_ID: usize = 256;
+
+/// How long an attribute of a load balancer is good for: many groups ask for the same one.
+const BALANCER_KEPT: StdDuration = StdDuration::from_secs(60);
 
 /// The verbs that Elastic Load Balancing answers.
 pub(super) struct Elb {
     client: Client,
     gate: Arc<Gate>,
+    groups: Groups,
+    /// Cross-zone load balancing, by the load balancer's ARN.
+    cross_zone: Kept<String, bool>,
 }
 
 impl Elb {
     pub(super) fn new(config: &SdkConfig, gate: Arc<Gate>) -> Self {
+        let client = Client::new(config);
         Self {
-            client: Client::new(config),
+            groups: Groups::new(client.clone(), Arc::clone(&gate)),
+            client,
             gate,
+            cross_zone: Kept::for_duration(BALANCER_KEPT),
         }
     }
 
     pub(super) async fn target_group(
         &self,
+        caller: &Caller,
         group: &TargetGroupRef,
         deadline: Deadline,
     ) -> Result<TargetGroup, Error> {
         let thing = format!("target group {}", group.name());
-        let call = read("DescribeTargetGroups", &thing);
-        let found = self.describe(group, &call, deadline).await?;
+        let call = read("DescribeTargetGroups", &thing, caller);
+        let found = self.groups.describe(caller, group, deadline).await?;
         let arn = found
             .target_group_arn()
             .ok_or_else(|| errors::incomplete(&call, "target group ARN"))?;
         let name = found
             .target_group_name()
             .ok_or_else(|| errors::incomplete(&call, "target group name"))?;
-        let instance_targets = found.target_type() == Some(&TargetTypeEnum::Instance);
         let arn = TargetGroupArn(arn.to_owned());
+        let (delay, settings) = self
+            .attributes(caller, &arn, &found, &thing, deadline)
+            .await?;
         Ok(TargetGroup {
-            delay: self.delay(&arn, instance_targets, &thing, deadline).await?,
             arn,
             name: name.to_owned(),
             load_balancer: load_balancer_of(found.protocol()),
-            instance_targets,
+            instance_targets: holds_instances(&found),
             in_use: !found.load_balancer_arns().is_empty(),
-            settings: GroupSettings::default(),
+            delay,
+            settings,
         })
     }
 
-    /// The one group of this ARN or name, on whatever page it is.
-    async fn describe(
+    async fn attributes(
         &self,
-        group: &TargetGroupRef,
-        call: &Call<'_>,
-        deadline: Deadline,
-    ) -> Result<AwsTargetGroup, Error> {
-        let mut marker = None;
-        loop {
-            let request = self.client.describe_target_groups().set_marker(marker);
-            let request = match (&group.arn, &group.name) {
-                (Some(arn), _) => request.target_group_arns(arn),
-                (None, name) => request.names(name.as_deref().unwrap_or_default()),
-            };
-            let page = self.gate.pass(call, deadline, request.send()).await?;
-            if let Some(found) = page.target_groups.unwrap_or_default().pop() {
-                return Ok(found);
-            }
-            marker = page.next_marker;
-            if marker.is_none() {
-                return Err(Error::new(
-                    FailureKind::NotFound,
-                    format!("{call}: there is no such target group; check its name and the region"),
-                ));
-            }
-        }
-    }
-
-    async fn delay(
-        &self,
+        caller: &Caller,
         arn: &TargetGroupArn,
-        instance_targets: bool,
+        group: &AwsTargetGroup,
         thing: &str,
         deadline: Deadline,
-    ) -> Result<Duration, Error> {
-        let call = read("DescribeTargetGroupAttributes", thing);
+    ) -> Result<(Duration, GroupSettings), Error> {
+        let call = read("DescribeTargetGroupAttributes", thing, caller);
+        let port = health_check_port(group.health_check_port())
+            .map_err(|what| errors::incomplete(&call, what))?;
         let request = self
             .client
             .describe_target_group_attributes()
             .target_group_arn(&arn.0);
         let answer = self.gate.pass(&call, deadline, request.send()).await?;
-        let value = answer
-            .attributes()
-            .iter()
-            .find(|attribute| attribute.key() == Some(DELAY))
-            .and_then(|attribute| attribute.value());
-        match value.map(str::parse) {
-            Some(Ok(seconds)) => Ok(Duration::from_secs(seconds)),
+        let unusable = |what| errors::incomplete(&call, what);
+        let listed = answer
+            .attributes
+            .as_deref()
+            .ok_or_else(|| unusable("attributes"))?;
+        let pairs = listed.iter().map(|one| (one.key(), one.value()));
+        let attributes = Attributes::of(pairs);
+        let delay = match attributes.delay() {
+            Ok(Some(delay)) => delay,
             // A group of functions drains nothing and has no delay.
-            None if !instance_targets => Ok(Duration::ZERO),
-            Some(Err(_)) | None => Err(errors::incomplete(&call, "deregistration delay")),
+            Ok(None) if !holds_instances(group) => Duration::ZERO,
+            Ok(None) | Err(_) => return Err(unusable("deregistration delay")),
+        };
+        let kind = load_balancer_of(group.protocol());
+        let cross_zone = match attributes.cross_zone().map_err(unusable)? {
+            Some(own) => own,
+            None => self.cross_zone(caller, kind, group, deadline).await?,
+        };
+        let settings = attributes.settings(kind, port, cross_zone);
+        Ok((delay, settings.map_err(unusable)?))
+    }
+
+    /// Cross-zone load balancing where the group leaves it to its load balancer: always on for an
+    /// Application Load Balancer, and off for the others unless they say otherwise. With several
+    /// load balancers it is on where all of them have it on.
+    async fn cross_zone(
+        &self,
+        caller: &Caller,
+        kind: LoadBalancerKind,
+        group: &AwsTargetGroup,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        if kind == LoadBalancerKind::Application {
+            return Ok(true);
         }
+        let balancers = group.load_balancer_arns();
+        let mut everywhere = !balancers.is_empty();
+        for arn in balancers {
+            everywhere &= self.balancer_crosses_zones(caller, arn, deadline).await?;
+        }
+        Ok(everywhere)
+    }
+
+    async fn balancer_crosses_zones(
+        &self,
+        caller: &Caller,
+        arn: &String,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        if let Some(kept) = self.cross_zone.get(arn, None) {
+            return Ok(kept);
+        }
+        let thing = format!("load balancer {}", arn.rsplit('/').nth(1).unwrap_or(arn));
+        let call = read("DescribeLoadBalancerAttributes", &thing, caller);
+        let asked = Instant::now();
+        let request = self
+            .client
+            .describe_load_balancer_attributes()
+            .load_balancer_arn(arn);
+        let answer = self.gate.pass(&call, deadline, request.send()).await?;
+        let listed = answer
+            .attributes
+            .as_deref()
+            .ok_or_else(|| errors::incomplete(&call, "attributes"))?;
+        let pairs = listed.iter().map(|one| (one.key(), one.value()));
+        let on = Attributes::of(pairs)
+            .cross_zone()
+            .map_err(|what| errors::incomplete(&call, what))?
+            .unwrap_or(false);
+        self.cross_zone.put(arn.clone(), asked, on);
+        Ok(on)
     }
 
     /// Asks without naming targets: what is listed is registered or draining, what is not is
     /// gone. Asked by name, AWS answers `unused` for a wrong port as well.
     pub(super) async fn target_health(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
         deadline: Deadline,
-    ) -> Result<BTreeMap<TargetId, Health>, Error> {
+    ) -> Result<Listed, Error> {
         let thing = format!("target group {}", group.name());
-        let call = read("DescribeTargetHealth", &thing);
+        let call = read("DescribeTargetHealth", &thing, caller);
         let request = self
             .client
             .describe_target_health()
             .target_group_arn(&group.0);
         let answer = self.gate.pass(&call, deadline, request.send()).await?;
-        answer
-            .target_health_descriptions()
-            .iter()
-            .map(|listed| {
-                // To leave out a target that cannot be read would be to call it gone.
-                let target = listed
-                    .target()
-                    .and_then(target_id)
-                    .ok_or_else(|| errors::incomplete(&call, "id and port of a target"))?;
-                Ok((
-                    target,
-                    listed.target_health().map_or(Health::Other, health_of),
-                ))
-            })
-            .collect()
+        let descriptions = answer
+            .target_health_descriptions
+            .ok_or_else(|| errors::incomplete(&call, "list of targets"))?;
+        let mut listed = Listed::default();
+        for description in descriptions {
+            // To leave out a target that cannot be read would be to call it gone.
+            let target = description
+                .target()
+                .and_then(target_id)
+                .ok_or_else(|| errors::incomplete(&call, "id and port of a target"))?;
+            let said = description.target_health();
+            let health = said.map_or(Health::Other, health_of);
+            if health != Health::Healthy
+                && let Some(reason) = said.and_then(reason_of)
+            {
+                listed.reasons.insert(target.clone(), reason);
+            }
+            listed.targets.insert(target, health);
+        }
+        Ok(listed)
     }
 
     pub(super) async fn register(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
         targets: &[TargetId],
         deadline: Deadline,
     ) -> Result<(), Error> {
         let thing = format!("target group {}", group.name());
-        let call = effect("RegisterTargets", &thing);
-        for chunk in targets.chunks(TARGETS_IN_A_REQUEST) {
+        let call = effect("RegisterTargets", &thing, caller);
+        let send = async |targets: Vec<TargetId>| {
             let request = self
                 .client
                 .register_targets()
                 .target_group_arn(&group.0)
-                .set_targets(Some(descriptions(chunk)));
-            self.gate.pass(&call, deadline, request.send()).await?;
-        }
-        Ok(())
+                .set_targets(Some(descriptions(&targets)));
+            let sent = self.gate.pass(&call, deadline, request.send()).await;
+            sent.map(drop)
+        };
+        let verdict = |_: &[TargetId], refusal: &Refusal| {
+            if refusal.is(INVALID_TARGET) || refusal.is(TOO_MANY_REGISTRATIONS) {
+                Verdict::Refused
+            } else {
+                Verdict::Broken
+            }
+        };
+        Halves::of(targets, TARGETS_IN_A_REQUEST)
+            .send(|target| &target.id, send, verdict, |_, _| None)
+            .await
     }
 
     pub(super) async fn deregister(
         &self,
+        caller: &Caller,
         group: &TargetGroupArn,
         targets: &[TargetId],
         deadline: Deadline,
     ) -> Result<(), Error> {
         let thing = format!("target group {}", group.name());
-        let call = effect("DeregisterTargets", &thing);
-        let mut chunks: Vec<&[TargetId]> = targets.chunks(TARGETS_IN_A_REQUEST).collect();
-        chunks.reverse();
-        while let Some(chunk) = chunks.pop() {
+        let call = effect("DeregisterTargets", &thing, caller);
+        let send = async |targets: Vec<TargetId>| {
             let request = self
                 .client
                 .deregister_targets()
                 .target_group_arn(&group.0)
-                .set_targets(Some(descriptions(chunk)));
-            match self.gate.pass(&call, deadline, request.send()).await {
-                Ok(_) => {}
-                // One instance that does not exist any more spoils the request for all: it is
-                // halved until the one is alone. That one cannot be registered.
-                Err(refusal) if is(&refusal, INVALID_TARGET) => {
-                    if let (first, second @ [_, ..]) = chunk.split_at(chunk.len().div_ceil(2)) {
-                        chunks.extend([second, first]);
-                    }
-                }
-                Err(refusal) => return Err(refusal.into()),
+                .set_targets(Some(descriptions(&targets)));
+            let sent = self.gate.pass(&call, deadline, request.send()).await;
+            sent.map(drop)
+        };
+        // An instance that does not exist any more cannot be registered.
+        let verdict = |_: &[TargetId], refusal: &Refusal| {
+            if refusal.is(INVALID_TARGET) {
+                Verdict::Done
+            } else {
+                Verdict::Broken
             }
-        }
-        Ok(())
+        };
+        Halves::of(targets, TARGETS_IN_A_REQUEST)
+            .send(|target| &target.id, send, verdict, |_, _| None)
+            .await
     }
 }
 
-fn read<'a>(operation: &'static str, thing: &'a str) -> Call<'a> {
+pub(super) fn read<'a>(operation: &'static str, thing: &'a str, caller: &'a Caller) -> Call<'a> {
     Call {
         service: SERVICE,
         operation,
         budget: Budget::ElbRead,
         thing,
+        caller,
     }
 }
 
-fn effect<'a>(operation: &'static str, thing: &'a str) -> Call<'a> {
+fn effect<'a>(operation: &'static str, thing: &'a str, caller: &'a Caller) -> Call<'a> {
     Call {
         service: SERVICE,
         operation,
         budget: Budget::ElbRegister,
         thing,
+        caller,
     }
 }
 
-fn is(refusal: &Refusal, code: &str) -> bool {
-    refusal.code.as_deref() == Some(code)
+fn holds_instances(group: &AwsTargetGroup) -> bool {
+    group.target_type() == Some(&TargetTypeEnum::Instance)
+}
+
+/// `Target.Timeout: Request timed out`.
+fn reason_of(health: &TargetHealth) -> Option<String> {
+    let parts = [
+        health.reason().map(|reason| reason.as_str()),
+        health.description(),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| cut(parts.join(": "), REASON_KEPT))
 }
 
 /// Always id and port: a target that is registered with another port is another target.
@@ -242,8 +326,9 @@ fn descriptions(targets: &[TargetId]) -> Vec<TargetDescription> {
 }
 
 fn target_id(target: &TargetDescription) -> Option<TargetId> {
+    let id = target.id().filter(|id| id.len() <= LONGEST_ID)?;
     Some(TargetId {
-        id: target.id()?.to_owned(),
+        id: id.to_owned(),
         port: u16::try_from(target.port()?).ok()?,
     })
 }

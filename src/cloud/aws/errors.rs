@@ -11,10 +11,14 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{
+    answer::Unusable,
     gate::{Call, Refusal},
     http::Unfenced,
 };
-use crate::{cloud::Error, plan::FailureKind};
+use crate::{
+    cloud::{Error, error::cut},
+    plan::FailureKind,
+};
 
 /// The credentials lack a permission.
 const DENIED: [&str; 5] = [
@@ -94,12 +98,18 @@ const INSTANCE_NOT_MANAGED: &str = "InvalidInstanceId";
 /// ELB does not know an instance, or it cannot be a target.
 pub(super) const INVALID_TARGET: &str = "InvalidTarget";
 
+/// An instance is in as many target groups, with as many ports, as it may be.
+pub(super) const TOO_MANY_REGISTRATIONS: &str = "TooManyRegistrationsForTargetId";
+
 /// Systems Manager does not know a command, or not yet.
 pub(super) const INVALID_COMMAND: &str = "InvalidCommandId";
 
 /// How much of AWS's own text is kept: enough for the sentence that says what was wrong, too
 /// little for a list of a hundred ids.
 const TEXT_KEPT: usize = 240;
+
+/// No code of AWS is longer.
+const CODE_KEPT: usize = 80;
 
 /// From here on AWS's text differs from one try to the next.
 const UNSTABLE_FROM: [&str; 3] = ["encoded authorization", "request id", "requestid"];
@@ -136,7 +146,7 @@ where
             format!("{call}: failed in a way that this version does not know; it is tried again"),
         ),
     };
-    Refusal { code: None, error }
+    error.into()
 }
 
 /// No answer in time.
@@ -155,8 +165,20 @@ pub(super) fn incomplete(call: &Call<'_>, what: &str) -> Error {
     )
 }
 
+/// An answer about something else than what was asked for.
+pub(super) fn foreign(call: &Call<'_>, what: &str) -> Error {
+    Error::new(
+        FailureKind::Unavailable,
+        format!(
+            "{call}: the answer is about {what}; it is tried again; if this lasts, check the \
+             endpoint of this region and the proxies before it"
+        ),
+    )
+}
+
 fn answered(call: &Call<'_>, code: Option<&str>, text: Option<&str>, status: u16) -> Refusal {
-    let shown = code.unwrap_or("no code");
+    let shown = cut(code.unwrap_or("no code").to_owned(), CODE_KEPT);
+    let shown = shown.as_str();
     let kind = kind_of(code, status);
     let message = match kind {
         FailureKind::Denied if NOT_AUTHENTICATED.contains(&shown) => format!(
@@ -182,6 +204,7 @@ fn answered(call: &Call<'_>, code: Option<&str>, text: Option<&str>, status: u16
     };
     Refusal {
         code: code.map(str::to_owned),
+        text: text.map(str::to_owned),
         error: Error::new(kind, message),
     }
 }
@@ -221,6 +244,21 @@ fn remedy(code: Option<&str>) -> &'static str {
     }
 }
 
+/// An answer that says nothing: what was asked for may have happened. The status alone tells one
+/// thing, that there were too many requests: proxies say so too, in words of their own.
+fn refused_answer(call: &Call<'_>, unusable: Unusable) -> Error {
+    if unusable.status == 429 {
+        return answered(call, None, None, unusable.status).error;
+    }
+    Error::new(
+        FailureKind::Unavailable,
+        format!(
+            "{call}: {unusable}; it is tried again; if this lasts, check the endpoint of this \
+             region and the proxies before it"
+        ),
+    )
+}
+
 /// Before an answer: no credentials, no connection, or a request that cannot be built.
 fn undelivered<E>(call: &Call<'_>, error: &SdkError<E, HttpResponse>) -> Error
 where
@@ -234,6 +272,9 @@ where
                  comes; it is decided anew when the lease is renewed, here or by another"
             ),
         );
+    }
+    if let Some(unusable) = caused_by::<Unusable>(error) {
+        return refused_answer(call, *unusable);
     }
     match caused_by::<CredentialsError>(error) {
         Some(CredentialsError::ProviderTimedOut(_)) => Error::new(

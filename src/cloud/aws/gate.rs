@@ -10,8 +10,8 @@ use tracing::{Instrument, Span};
 
 use super::errors;
 use crate::{
-    cloud::{Budget, Budgets, CANCELLED, ENDED_WELL, Error, OPERATION_TIMEOUT, Observer},
-    plan::FailureKind,
+    cloud::{Budget, Budgets, CANCELLED, Caller, ENDED_WELL, Error, OPERATION_TIMEOUT, Observer},
+    plan::{FailureKind, Pace},
     telemetry,
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Call<'a> {
     pub(super) budget: Budget,
     /// What it is about, as in `target group shop`.
     pub(super) thing: &'a str,
+    /// Who asks for it.
+    pub(super) caller: &'a Caller,
 }
 
 impl fmt::Display for Call<'_> {
@@ -46,11 +48,40 @@ impl fmt::Display for Call<'_> {
     }
 }
 
-/// A failed request: the domain's error, and AWS's code for those who treat one specially.
+/// A failed request: the domain's error, and AWS's code and words for those who treat one
+/// specially.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: Option<String>,
+    pub(super) text: Option<String>,
     pub(super) error: Error,
+}
+
+impl Refusal {
+    /// Whether AWS gave this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    /// The error of a request for several things, as it is told for one of them: a message must not
+    /// depend on what else was asked for.
+    pub(super) fn about(&self, asked: &Call<'_>, one: &Call<'_>) -> Error {
+        let message = self.error.to_string();
+        match message.strip_prefix(&asked.to_string()) {
+            Some(rest) => Error::new(self.error.kind(), format!("{one}{rest}")),
+            None => self.error.clone(),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            code: None,
+            text: None,
+            error,
+        }
+    }
 }
 
 impl From<Refusal> for Error {
@@ -70,6 +101,11 @@ impl Gate {
         Self { budgets, observer }
     }
 
+    /// How often the budget lets targets be looked at that are withdrawn.
+    pub(super) fn pace(&self) -> Pace {
+        self.budgets.pace()
+    }
+
     /// Makes a request when it is its turn. `request` must do nothing until it is polled. Where
     /// the deadline passes it is dropped, so that it cannot be sent later.
     pub(super) async fn pass<T, E>(
@@ -81,28 +117,23 @@ impl Gate {
     where
         E: ProvideErrorMetadata + error::Error + Send + Sync + 'static,
     {
-        if let Err(error) = self.budgets.take(call.budget, deadline.0).await {
+        let turn = self.budgets.take(call.budget, call.caller, deadline.0);
+        if let Err(error) = turn.await {
             self.observer.held_back(call.operation);
-            return Err(Refusal { code: None, error });
+            return Err(error.into());
         }
         // A future that is timed out is polled once even when its time is over: enough to send
         // a request that the fence counts as impossible.
         if Instant::now() >= deadline.0 {
             self.observer.held_back(call.operation);
-            return Err(Refusal {
-                code: None,
-                error: errors::too_late(call),
-            });
+            return Err(errors::too_late(call).into());
         }
         let watch = Watch::start(self.observer.as_ref(), call);
         let request = request.instrument(watch.span.clone());
         let result = match time::timeout_at(deadline.0, request).await {
             Ok(Ok(output)) => Ok(output),
             Ok(Err(error)) => Err(errors::translate(call, &error)),
-            Err(_) => Err(Refusal {
-                code: None,
-                error: errors::too_late(call),
-            }),
+            Err(_) => Err(errors::too_late(call).into()),
         };
         match &result {
             Ok(_) => watch.end(ENDED_WELL),
@@ -157,6 +188,7 @@ mod unit_tests {
     use aws_sdk_ssm::operation::send_command::SendCommandError;
 
     use super::*;
+    use crate::cloud::Urgency;
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_sent_once_the_deadline_has_passed() {
@@ -166,6 +198,7 @@ mod unit_tests {
             operation: "SendCommand",
             budget: Budget::SsmSend,
             thing: "a test",
+            caller: &Caller::new("shop", Urgency::First),
         };
         let deadline = Deadline::begin();
         time::sleep(OPERATION_TIMEOUT).await;

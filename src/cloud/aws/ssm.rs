@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{Duration, Time},
-    cloud::{Budget, Error},
+    cloud::{Budget, Caller, Error},
     plan::{CommandState, FailureKind, SendCommand},
 };
 
@@ -44,8 +44,8 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// The verbs that Systems Manager answers.
 pub(super) struct Ssm {
-    client: Client,
-    gate: Arc<Gate>,
+    pub(super) client: Client,
+    pub(super) gate: Arc<Gate>,
     sent: SentCommands,
 }
 
@@ -62,6 +62,7 @@ impl Ssm {
     /// document runs is bounded by a parameter that not every document has.
     pub(super) async fn send(
         &self,
+        caller: &Caller,
         command: &SendCommand,
         deadline: Deadline,
     ) -> Result<(), Error> {
@@ -71,6 +72,7 @@ impl Ssm {
             operation: "SendCommand",
             budget: Budget::SsmSend,
             thing: &thing,
+            caller,
         };
         if command.operation.len() > COMMENT_LENGTH {
             return Err(Error::new(
@@ -138,6 +140,7 @@ impl Ssm {
 
     pub(super) async fn command(
         &self,
+        caller: &Caller,
         operation: &str,
         since: Time,
         deadline: Deadline,
@@ -145,7 +148,7 @@ impl Ssm {
         let (mut commands, look_up) = self.sent.known(operation);
         if look_up {
             let asked = Instant::now();
-            let found = self.find(operation, since, deadline).await?;
+            let found = self.find(caller, operation, since, deadline).await?;
             commands = self.sent.found(operation, asked, found);
         }
         if commands.is_empty() {
@@ -153,7 +156,9 @@ impl Ssm {
         }
         let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
         for (command, hosts) in &commands {
-            let listed = self.invocations(command, operation, deadline).await?;
+            let listed = self
+                .invocations(caller, command, operation, deadline)
+                .await?;
             let mut of_command: BTreeMap<String, Outcome> = hosts
                 .iter()
                 .map(|host| (host.clone(), Outcome::not_listed_yet()))
@@ -177,12 +182,13 @@ impl Ssm {
     /// The commands whose comment is the operation id.
     async fn find(
         &self,
+        caller: &Caller,
         operation: &str,
         since: Time,
         deadline: Deadline,
     ) -> Result<Commands, Error> {
         let thing = format!("operation {operation}");
-        let call = read("ListCommands", &thing);
+        let call = read("ListCommands", &thing, caller);
         let after = CommandFilter::builder()
             .key(CommandFilterKey::InvokedAfter)
             .value(format!("{:.0}", (since - CLOCK_MARGIN).timestamp()))
@@ -198,7 +204,11 @@ impl Ssm {
                 .max_results(ENTRIES_ON_A_PAGE)
                 .set_next_token(token);
             let page = self.gate.pass(&call, deadline, request.send()).await?;
-            for command in page.commands() {
+            let listed = page
+                .commands
+                .as_deref()
+                .ok_or_else(|| errors::incomplete(&call, "list of commands"))?;
+            for command in listed {
                 if command.comment() == Some(operation) {
                     let id = command
                         .command_id()
@@ -216,12 +226,13 @@ impl Ssm {
     /// What is listed of a command, by host. Right after it was sent that may be nothing.
     async fn invocations(
         &self,
+        caller: &Caller,
         command: &str,
         operation: &str,
         deadline: Deadline,
     ) -> Result<BTreeMap<String, Outcome>, Error> {
         let thing = format!("operation {operation}");
-        let call = read("ListCommandInvocations", &thing);
+        let call = read("ListCommandInvocations", &thing, caller);
         let mut listed = BTreeMap::new();
         let mut token = None;
         loop {
@@ -234,12 +245,19 @@ impl Ssm {
                 .set_next_token(token);
             let page = match self.gate.pass(&call, deadline, request.send()).await {
                 Ok(page) => page,
-                Err(refusal) if refusal.code.as_deref() == Some(INVALID_COMMAND) => {
+                Err(refusal) if refusal.is(INVALID_COMMAND) => {
                     return Ok(listed);
                 }
                 Err(refusal) => return Err(refusal.into()),
             };
-            for invocation in page.command_invocations() {
+            let entries = page
+                .command_invocations
+                .as_deref()
+                .ok_or_else(|| errors::incomplete(&call, "list of invocations"))?;
+            for invocation in entries {
+                if invocation.command_id().is_some_and(|id| id != command) {
+                    return Err(errors::foreign(&call, "another command"));
+                }
                 let host = invocation
                     .instance_id()
                     .ok_or_else(|| errors::incomplete(&call, "instance id"))?;
@@ -253,12 +271,13 @@ impl Ssm {
     }
 }
 
-fn read<'a>(operation: &'static str, thing: &'a str) -> Call<'a> {
+pub(super) fn read<'a>(operation: &'static str, thing: &'a str, caller: &'a Caller) -> Call<'a> {
     Call {
         service: "ssm",
         operation,
         budget: Budget::SsmRead,
         thing,
+        caller,
     }
 }
 

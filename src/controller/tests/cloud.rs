@@ -1,20 +1,21 @@
 //! A cloud that keeps a journal.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     future::pending,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
+    time,
 };
 
 use super::note;
 use crate::{
     api::{Duration, HttpProbe, InstanceSelector, TargetGroupRef, Time},
-    cloud::{Cloud, Error, TargetGroup, TargetGroupArn},
+    cloud::{Caller, Cloud, Error, Listed, TargetGroup, TargetGroupArn},
     controller::{CloudProvider, Counts, Probe},
     plan::{
-        CommandState, Failure, FailureKind, GroupSettings, Health, Instance, InstanceState,
-        LoadBalancerKind, SendCommand, TargetId,
+        CommandState, Document, Failure, FailureKind, GroupSettings, Health, Instance,
+        InstanceState, LoadBalancerKind, Pace, SendCommand, TargetId,
     },
 };
 
@@ -84,8 +85,10 @@ fn listed(targets: &[TargetId]) -> String {
 impl Cloud for FakeCloud {
     async fn instances(
         &self,
+        _: &Caller,
         _: &InstanceSelector,
         _: Option<&str>,
+        _: Option<time::Duration>,
     ) -> Result<Vec<Instance>, Error> {
         let instance = Instance {
             id: "i-1".to_owned(),
@@ -101,7 +104,12 @@ impl Cloud for FakeCloud {
         Some(TargetGroupArn(format!("arn:{}", group.name())))
     }
 
-    async fn target_group(&self, group: &TargetGroupRef) -> Result<TargetGroup, Error> {
+    async fn target_group(
+        &self,
+        _: &Caller,
+        group: &TargetGroupRef,
+        _: Option<time::Duration>,
+    ) -> Result<TargetGroup, Error> {
         let found = TargetGroup {
             arn: TargetGroupArn(format!("arn:{}", group.name())),
             name: group.name().to_owned(),
@@ -114,28 +122,64 @@ impl Cloud for FakeCloud {
         self.read("target_group", found).await
     }
 
-    async fn target_health(&self, _: &TargetGroupArn) -> Result<BTreeMap<TargetId, Health>, Error> {
+    async fn target_health(&self, _: &Caller, _: &TargetGroupArn) -> Result<Listed, Error> {
         let target = TargetId {
             id: "i-1".to_owned(),
             port: 8080,
         };
-        self.read("target_health", BTreeMap::from([(target, Health::Healthy)]))
+        let listed = Listed {
+            targets: BTreeMap::from([(target, Health::Healthy)]),
+            reasons: BTreeMap::new(),
+        };
+        self.read("target_health", listed).await
+    }
+
+    async fn agents(&self, _: &Caller, instances: &[String]) -> Result<BTreeSet<String>, Error> {
+        let online = instances.iter().cloned().collect();
+        self.read(&format!("agents {}", instances.join(" ")), online)
             .await
     }
 
-    async fn register(&self, group: &TargetGroupArn, targets: &[TargetId]) -> Result<(), Error> {
+    async fn document(&self, _: &Caller, name: &str) -> Result<Document, Error> {
+        let document = Document {
+            unusable: None,
+            parameters: BTreeMap::new(),
+        };
+        self.read(&format!("document {name}"), document).await
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::default()
+    }
+
+    async fn register(
+        &self,
+        _: &Caller,
+        group: &TargetGroupArn,
+        targets: &[TargetId],
+    ) -> Result<(), Error> {
         self.effect(format!("register {group} {}", listed(targets)))
     }
 
-    async fn deregister(&self, group: &TargetGroupArn, targets: &[TargetId]) -> Result<(), Error> {
+    async fn deregister(
+        &self,
+        _: &Caller,
+        group: &TargetGroupArn,
+        targets: &[TargetId],
+    ) -> Result<(), Error> {
         self.effect(format!("deregister {group} {}", listed(targets)))
     }
 
-    async fn send(&self, command: &SendCommand) -> Result<(), Error> {
+    async fn send(&self, _: &Caller, command: &SendCommand) -> Result<(), Error> {
         self.effect(format!("send {}", command.operation))
     }
 
-    async fn command(&self, operation: &str, since: Time) -> Result<CommandState, Error> {
+    async fn command(
+        &self,
+        _: &Caller,
+        operation: &str,
+        since: Time,
+    ) -> Result<CommandState, Error> {
         self.read(
             &format!("command {operation} since {since}"),
             CommandState::Absent,
@@ -143,7 +187,7 @@ impl Cloud for FakeCloud {
         .await
     }
 
-    async fn terminate(&self, instances: &[String]) -> Result<(), Error> {
+    async fn terminate(&self, _: &Caller, instances: &[String]) -> Result<(), Error> {
         self.effect(format!("terminate {}", instances.join(" ")))
     }
 }

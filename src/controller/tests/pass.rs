@@ -460,6 +460,8 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
             id: "i-1".to_owned(),
             port: 8080,
         }],
+        agents: true,
+        documents: vec!["BlueGreen-StopUnit".to_owned()],
         ..plan::Needs::default()
     };
     harness.server.edit(|object| {
@@ -473,6 +475,8 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
         "command op-start since 2027-01-15T08:00:00.000Z",
         "command op-unknown since 2027-01-15T08:00:00.000Z",
         "probe 127.0.0.1:9090",
+        "agents i-1",
+        "document BlueGreen-StopUnit",
     ] {
         assert!(
             journal.iter().any(|e| e == entry),

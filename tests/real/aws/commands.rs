@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bluegreen::{
     api::{Duration, StepKind, Time},
-    cloud::Cloud,
     plan::{CommandState, SendCommand},
 };
 use serde_json::json;
@@ -64,6 +63,9 @@ async fn document(moto: &Moto<'_>) {
             ))
             .await;
         assert_eq!(made, format!("{name} Active 2.2"));
+        let seen = moto.edge().await.document(name).await.unwrap();
+        assert_eq!(seen.unusable, None);
+        assert_eq!(seen.parameters.get("unit"), Some(&true), "{seen:?}");
     }
 }
 

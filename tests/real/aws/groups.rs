@@ -2,8 +2,8 @@
 
 use bluegreen::{
     api::Duration,
-    cloud::{Cloud, TargetGroup, TargetGroupArn},
-    plan::{FailureKind, LoadBalancerKind},
+    cloud::{TargetGroup, TargetGroupArn},
+    plan::{FailureKind, GroupSettings, LoadBalancerKind},
 };
 
 use super::{
@@ -23,6 +23,9 @@ pub(super) async fn suite(moto: &Moto<'_>, suite: &mut Suite) {
         .await;
     suite
         .case(Side::Real, "a target group in use", in_use(moto))
+        .await;
+    suite
+        .case(Side::Real, "zones of a network load balancer", zones(moto))
         .await;
     suite
         .case(Side::Real, "kinds of target groups", kinds(moto))
@@ -84,6 +87,49 @@ async fn in_use(moto: &Moto<'_>) {
     let edge = moto.edge().await;
     let after = edge.target_group(&by_name("used")).await.unwrap();
     assert!(after.in_use, "{after:?}");
+}
+
+/// A group leaves it to its load balancer whether requests cross zones, until it says otherwise.
+async fn zones(moto: &Moto<'_>) {
+    let vpc = moto.vpc().await;
+    let subnets = moto
+        .text("ec2 describe-subnets --query Subnets[].SubnetId")
+        .await;
+    let arn = moto
+        .text(&format!(
+            "elbv2 create-target-group --name zones --protocol TCP --port 8080 --vpc-id {vpc} \
+             --query TargetGroups[].TargetGroupArn"
+        ))
+        .await;
+    let balancer = moto
+        .text(&format!(
+            "elbv2 create-load-balancer --name zones --type network --subnets {subnets} \
+             --query LoadBalancers[].LoadBalancerArn"
+        ))
+        .await;
+    moto.text(&format!(
+        "elbv2 create-listener --load-balancer-arn {balancer} --protocol TCP --port 80 \
+         --default-actions Type=forward,TargetGroupArn={arn}"
+    ))
+    .await;
+    let crosses = async || {
+        let edge = moto.edge().await;
+        let seen = edge.target_group(&by_name("zones")).await.unwrap();
+        seen.settings.cross_zone
+    };
+    for word in ["true", "false"] {
+        let word = format!("Key=load_balancing.cross_zone.enabled,Value={word}");
+        let modify = "elbv2 modify-load-balancer-attributes --load-balancer-arn";
+        moto.text(&format!("{modify} {balancer} --attributes {word}"))
+            .await;
+        assert_eq!(crosses().await, word.ends_with("true"), "{word}");
+    }
+    moto.text(&format!(
+        "elbv2 modify-target-group-attributes --target-group-arn {arn} \
+         --attributes Key=load_balancing.cross_zone.enabled,Value=true"
+    ))
+    .await;
+    assert!(crosses().await);
 }
 
 async fn kinds(moto: &Moto<'_>) {

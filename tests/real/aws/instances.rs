@@ -2,10 +2,7 @@
 //!
 //! More than one page of them is more than moto tells within the time that a request may take.
 
-use bluegreen::{
-    cloud::Cloud,
-    plan::{FailureKind, Instance, InstanceState},
-};
+use bluegreen::plan::{FailureKind, Instance, InstanceState};
 
 use super::{
     super::report::{Side, Suite},

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bluegreen::{
     api::Duration,
-    cloud::{Cloud, Error, TargetGroupArn},
+    cloud::{Error, TargetGroupArn},
     plan::{CommandState, FailureKind, Health},
 };
 use serde_json::Value;
@@ -103,6 +103,13 @@ async fn attributes(moto: &Moto<'_>, suite: &mut Suite) {
 
 async fn commands(moto: &Moto<'_>, suite: &mut Suite) {
     let host = moto.launch(1, "{Key=app,Value=lacking}").await;
+    suite
+        .case_lacking("agents", "DescribeInstanceInformation", async {
+            let seen = moto.edge().await.agents(&host).await;
+            // AWS: those that are online.
+            Lacks::when(seen.is_err(), true)
+        })
+        .await;
     suite
         .case_lacking(
             "what became of a command",

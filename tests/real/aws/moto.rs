@@ -13,8 +13,8 @@ use std::{
 };
 
 use bluegreen::cloud::{
-    Observer, Shared,
-    aws::{AwsCloud, AwsSettings, Clouds},
+    Observer,
+    aws::{AwsSettings, Clouds},
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -27,6 +27,7 @@ use super::{
         tools::{self, Said, command},
     },
     account::Who,
+    edge::Edge,
 };
 
 /// The region of all cases that name none.
@@ -115,13 +116,13 @@ impl<'a> Moto<'a> {
     }
 
     /// What the controller has of AWS, as `--endpoint-url` makes it, with nothing remembered.
-    pub(super) async fn edge(&self) -> Arc<Shared<AwsCloud>> {
+    pub(super) async fn edge(&self) -> Edge {
         self.edge_in(REGION).await
     }
 
     /// The same in a region.
-    pub(super) async fn edge_in(&self, region: &str) -> Arc<Shared<AwsCloud>> {
-        self.clouds().await.region(Some(region)).unwrap()
+    pub(super) async fn edge_in(&self, region: &str) -> Edge {
+        Edge::of(self.clouds().await.region(Some(region)).unwrap())
     }
 
     /// The clouds of a controller that was given no region.

@@ -1,7 +1,7 @@
 //! What the edge says when AWS refuses, or is not there: the thing, the cause and the remedy.
 
 use bluegreen::{
-    cloud::{Cloud, OPERATION_TIMEOUT, TargetGroupArn},
+    cloud::{OPERATION_TIMEOUT, TargetGroupArn},
     plan::FailureKind,
 };
 use tokio::time::Instant;
@@ -103,8 +103,9 @@ pub(super) async fn without_server(real: &Real, suite: &mut Suite) {
             let one = [ENDED_ID.to_owned()];
             let ended = edge.terminate(&one).await;
             refused(ended, kind, &words("TerminateInstances", ENDED_ID));
-            let group = edge.target_group(&by_name("shop")).await;
-            let thing = "target group shop";
+            // Another one: what is missing is not asked for again at once.
+            let group = edge.target_group(&by_name("stock")).await;
+            let thing = "target group stock";
             refused(group, kind, &words("DescribeTargetGroups", thing));
             let sent = edge.send(&command("shop/1/stop", one.to_vec())).await;
             let thing = "document BlueGreen-StopUnit";

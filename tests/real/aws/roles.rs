@@ -1,7 +1,7 @@
 //! Who the controller is to AWS, and what it may do: credentials and IAM as moto checks them.
 
 use bluegreen::{
-    cloud::{Cloud, Error, TargetGroupArn},
+    cloud::{Error, TargetGroupArn},
     plan::{
         FailureKind::{Denied, NotFound, Unavailable},
         Instance,
@@ -183,7 +183,7 @@ async fn lacking(moto: &Moto<'_>, key: &Who<'_>, suite: &mut Suite) {
             let words = [
                 "ListCommands",
                 "403",
-                "not one of AWS",
+                "not an answer of AWS",
                 "check the endpoint",
             ];
             refused::<()>(Err(error), Unavailable, &words);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bluegreen::{
-    cloud::{Cloud, TargetGroupArn},
+    cloud::TargetGroupArn,
     plan::{FailureKind, Health},
 };
 

@@ -117,6 +117,8 @@ pub(super) fn delete(ctx: &mut Ctx<'_>, input: &One) -> Reply {
 }
 
 pub(super) fn describe(ctx: &mut Ctx<'_>, input: &One) -> Reply {
+    let document = ctx.arn("ssm", &format!("document/{}", input.name));
+    ctx.touch(document);
     let version = input.document_version.as_deref();
     Ok(json!({"Document": show(ctx, &input.name, version)?}))
 }

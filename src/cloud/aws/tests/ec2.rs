@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fake, Reply, ec2_error, ok};
+use super::{Fake, Reply, caller, ec2_error, ok};
 use crate::{
     api::InstanceSelector,
     cloud::Cloud,
@@ -58,7 +58,7 @@ async fn instances_are_found_by_their_tags_on_every_page() {
     });
     let found = fake
         .cloud
-        .instances(&selector("shop"), Some("version"))
+        .instances(&caller(), &selector("shop"), Some("version"), None)
         .await
         .unwrap();
     let ids: Vec<&str> = found.iter().map(|instance| instance.id.as_str()).collect();
@@ -90,7 +90,11 @@ async fn states_are_read() {
         .collect();
     let items = items.concat();
     let fake = Fake::new(move |_| reservations(&items, ""));
-    let found = fake.cloud.instances(&selector("shop"), None).await.unwrap();
+    let found = fake
+        .cloud
+        .instances(&caller(), &selector("shop"), None, None)
+        .await
+        .unwrap();
     for ((word, state), instance) in states.iter().zip(found) {
         assert_eq!(instance.state, *state, "{word}");
     }
@@ -108,7 +112,7 @@ async fn a_star_in_a_tag_value_takes_no_other_instance_in() {
     });
     let found = fake
         .cloud
-        .instances(&selector("shop*"), None)
+        .instances(&caller(), &selector("shop*"), None, None)
         .await
         .unwrap();
     assert_eq!(found.len(), 1);
@@ -126,7 +130,7 @@ fn terminated() -> Reply {
 async fn instances_are_terminated_a_hundred_at_a_time() {
     let fake = Fake::new(|_| terminated());
     let ids: Vec<String> = (0..101).map(|n| format!("i-{n}")).collect();
-    fake.cloud.terminate(&ids).await.unwrap();
+    fake.cloud.terminate(&caller(), &ids).await.unwrap();
     let seen = fake.seen();
     assert_eq!(seen[0].values("InstanceId", "").len(), 100);
     assert_eq!(seen[1].values("InstanceId", ""), ["i-100"]);
@@ -146,7 +150,7 @@ async fn an_instance_that_aws_has_forgotten_does_not_keep_the_others_alive() {
         }
     });
     let ids = ["i-0", "i-1"].map(str::to_owned);
-    fake.cloud.terminate(&ids).await.unwrap();
+    fake.cloud.terminate(&caller(), &ids).await.unwrap();
     assert_eq!(fake.operations().len(), 3);
 }
 
@@ -160,7 +164,11 @@ async fn termination_protection_is_a_refusal_that_says_so() {
              instance attribute and try again.",
         )
     });
-    let failed = fake.cloud.terminate(&["i-0".to_owned()]).await.unwrap_err();
+    let failed = fake
+        .cloud
+        .terminate(&caller(), &["i-0".to_owned()])
+        .await
+        .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Rejected);
     assert!(
         failed.to_string().contains("disableApiTermination"),
@@ -172,7 +180,10 @@ async fn termination_protection_is_a_refusal_that_says_so() {
 async fn ec2_has_its_own_word_for_credentials_that_are_not_valid() {
     let text = "AWS was not able to validate the provided access credentials";
     let fake = Fake::new(move |_| ec2_error(401, "AuthFailure", text));
-    let failed = fake.cloud.instances(&selector("shop"), None).await;
+    let failed = fake
+        .cloud
+        .instances(&caller(), &selector("shop"), None, None)
+        .await;
     let failed = failed.unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Denied);
     let remedy = "give it a valid role";
@@ -191,7 +202,7 @@ async fn ec2_has_its_own_words_for_throttling_and_denial() {
         let fake = Fake::new(move |_| ec2_error(status, code, text));
         let failed = fake
             .cloud
-            .instances(&selector("shop"), None)
+            .instances(&caller(), &selector("shop"), None, None)
             .await
             .unwrap_err();
         assert_eq!(failed.kind(), kind, "{code}");

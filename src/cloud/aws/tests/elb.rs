@@ -1,6 +1,6 @@
 //! Target groups and their targets.
 
-use super::{Fake, Reply, Seen, arn, elb_error, targets, xml};
+use super::{Fake, Reply, Seen, arn, caller, elb_error, targets, xml};
 use crate::{
     api::{Duration, TargetGroupRef},
     cloud::Cloud,
@@ -65,7 +65,11 @@ const BALANCER: &str = "<member>arn:aws:elasticloadbalancing:x:loadbalancer/app/
 #[tokio::test(start_paused = true)]
 async fn a_target_group_is_found_by_name_with_its_delay() {
     let fake = describing(group("instance", "HTTP", BALANCER), "120");
-    let found = fake.cloud.target_group(&by_name()).await.unwrap();
+    let found = fake
+        .cloud
+        .target_group(&caller(), &by_name(), None)
+        .await
+        .unwrap();
     assert_eq!(found.arn, arn());
     assert_eq!(found.name, "shop");
     assert_eq!(found.load_balancer, LoadBalancerKind::Application);
@@ -79,7 +83,11 @@ async fn a_target_group_is_found_by_name_with_its_delay() {
 #[tokio::test(start_paused = true)]
 async fn a_target_group_is_found_by_arn() {
     let fake = describing(group("instance", "HTTP", ""), "0");
-    let found = fake.cloud.target_group(&by_arn()).await.unwrap();
+    let found = fake
+        .cloud
+        .target_group(&caller(), &by_arn(), None)
+        .await
+        .unwrap();
     assert!(!found.in_use);
     assert_eq!(found.delay, Duration::ZERO);
     let seen = fake.seen();
@@ -91,11 +99,17 @@ async fn a_target_group_is_found_by_arn() {
 async fn a_description_is_kept_for_half_a_minute() {
     let fake = describing(group("instance", "HTTP", BALANCER), "120");
     for _ in 0..100 {
-        fake.cloud.target_group(&by_name()).await.unwrap();
+        fake.cloud
+            .target_group(&caller(), &by_name(), None)
+            .await
+            .unwrap();
     }
     assert_eq!(fake.operations().len(), 2);
     tokio::time::sleep(std::time::Duration::from_secs(30)).await;
-    fake.cloud.target_group(&by_name()).await.unwrap();
+    fake.cloud
+        .target_group(&caller(), &by_name(), None)
+        .await
+        .unwrap();
     assert_eq!(fake.operations().len(), 4);
 }
 
@@ -114,7 +128,11 @@ async fn the_pages_of_a_description_are_turned() {
             _ => attributes("300"),
         },
     );
-    let found = fake.cloud.target_group(&by_name()).await.unwrap();
+    let found = fake
+        .cloud
+        .target_group(&caller(), &by_name(), None)
+        .await
+        .unwrap();
     assert_eq!(found.load_balancer, LoadBalancerKind::Network);
 }
 
@@ -129,7 +147,11 @@ async fn the_protocol_tells_the_kind_of_load_balancer() {
         ("GENEVE", LoadBalancerKind::Gateway),
     ] {
         let fake = describing(group("instance", protocol, ""), "300");
-        let found = fake.cloud.target_group(&by_name()).await.unwrap();
+        let found = fake
+            .cloud
+            .target_group(&caller(), &by_name(), None)
+            .await
+            .unwrap();
         assert_eq!(found.load_balancer, kind, "{protocol}");
     }
 }
@@ -137,14 +159,22 @@ async fn the_protocol_tells_the_kind_of_load_balancer() {
 #[tokio::test(start_paused = true)]
 async fn a_delay_that_is_not_told_is_not_taken_for_none() {
     let fake = describing(group("instance", "HTTP", ""), "");
-    let failed = fake.cloud.target_group(&by_name()).await.unwrap_err();
+    let failed = fake
+        .cloud
+        .target_group(&caller(), &by_name(), None)
+        .await
+        .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Unavailable);
     assert!(
         failed.to_string().contains("deregistration delay"),
         "{failed}"
     );
     let fake = describing(group("lambda", "", ""), "");
-    let found = fake.cloud.target_group(&by_name()).await.unwrap();
+    let found = fake
+        .cloud
+        .target_group(&caller(), &by_name(), None)
+        .await
+        .unwrap();
     assert!(!found.instance_targets);
 }
 
@@ -159,7 +189,11 @@ async fn a_group_that_is_not_there_is_not_found() {
         )
     });
     for fake in [empty, refused] {
-        let failed = fake.cloud.target_group(&by_name()).await.unwrap_err();
+        let failed = fake
+            .cloud
+            .target_group(&caller(), &by_name(), None)
+            .await
+            .unwrap_err();
         assert_eq!(failed.kind(), FailureKind::NotFound);
         assert!(failed.to_string().contains("target group shop"), "{failed}");
     }
@@ -213,13 +247,13 @@ async fn states_are_read_by_state_and_reason() {
             .collect();
         health(&members.concat())
     });
-    let read = fake.cloud.target_health(&arn()).await.unwrap();
+    let read = fake.cloud.target_health(&caller(), &arn()).await.unwrap();
     for (n, (state, reason, health)) in states.iter().enumerate() {
         let target = TargetId {
             id: format!("i-{n:02}"),
             port: 8080,
         };
-        assert_eq!(read[&target], *health, "{state} {reason}");
+        assert_eq!(read.targets[&target], *health, "{state} {reason}");
     }
     let seen: &Seen = &fake.seen()[0];
     assert_eq!(seen.form["TargetGroupArn"], arn().0);
@@ -237,21 +271,26 @@ async fn a_target_is_its_id_and_its_port() {
             .concat(),
         )
     });
-    let read = fake.cloud.target_health(&arn()).await.unwrap();
-    assert_eq!(read.len(), 2);
+    let read = fake.cloud.target_health(&caller(), &arn()).await.unwrap();
+    assert_eq!(read.targets.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_group_without_targets_is_empty() {
     let fake = Fake::new(|_| health(""));
-    assert!(fake.cloud.target_health(&arn()).await.unwrap().is_empty());
+    let read = fake.cloud.target_health(&caller(), &arn()).await.unwrap();
+    assert!(read.targets.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_cannot_be_read_is_not_taken_for_gone() {
     for port in ["", "<Port>70000</Port>"] {
         let fake = Fake::new(move |_| health(&listed("i-1", port, "healthy", "")));
-        let failed = fake.cloud.target_health(&arn()).await.unwrap_err();
+        let failed = fake
+            .cloud
+            .target_health(&caller(), &arn())
+            .await
+            .unwrap_err();
         assert_eq!(failed.kind(), FailureKind::Unavailable);
     }
 }
@@ -259,8 +298,14 @@ async fn a_target_that_cannot_be_read_is_not_taken_for_gone() {
 #[tokio::test(start_paused = true)]
 async fn both_effects_carry_id_and_port_and_at_most_200_targets() {
     let fake = Fake::new(|seen| xml(&seen.operation, ""));
-    fake.cloud.register(&arn(), &targets(201)).await.unwrap();
-    fake.cloud.deregister(&arn(), &targets(201)).await.unwrap();
+    fake.cloud
+        .register(&caller(), &arn(), &targets(201))
+        .await
+        .unwrap();
+    fake.cloud
+        .deregister(&caller(), &arn(), &targets(201))
+        .await
+        .unwrap();
     let seen = fake.seen();
     assert_eq!(
         fake.operations(),
@@ -289,7 +334,10 @@ async fn an_instance_that_is_gone_does_not_keep_the_others_registered() {
             xml("DeregisterTargets", "")
         }
     });
-    fake.cloud.deregister(&arn(), &targets(4)).await.unwrap();
+    fake.cloud
+        .deregister(&caller(), &arn(), &targets(4))
+        .await
+        .unwrap();
     let done: Vec<Vec<String>> = fake
         .seen()
         .iter()
@@ -311,10 +359,43 @@ async fn an_instance_that_is_gone_does_not_keep_the_others_registered() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_a_target_is_not_registered_silently() {
     let fake = Fake::new(|_| elb_error(400, "InvalidTarget", "i-0 is not running"));
-    let failed = fake.cloud.register(&arn(), &targets(1)).await.unwrap_err();
+    let failed = fake
+        .cloud
+        .register(&caller(), &arn(), &targets(1))
+        .await
+        .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Rejected);
     assert!(
         failed.to_string().contains("i-0 is not running"),
         "{failed}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_load_balancer_says_of_targets_that_are_not_healthy_is_kept_and_bounded() {
+    let long = "ä".repeat(400_000);
+    let fake = Fake::new(move |_| {
+        let targets = [
+            listed("i-0", "<Port>80</Port>", "healthy", ""),
+            listed("i-1", "<Port>80</Port>", "unhealthy", "Target.Timeout"),
+            listed("i-2", "<Port>80</Port>", "unused", "Target.NotInUse").replace("words", &long),
+            listed("i-3", "<Port>80</Port>", "initial", ""),
+        ];
+        health(&targets.concat())
+    });
+    let read = fake.cloud.target_health(&caller(), &arn()).await.unwrap();
+    assert_eq!(read.targets.len(), 4);
+    let reason = |id: &str| {
+        let id = id.to_owned();
+        read.reasons.get(&TargetId { id, port: 80 })
+    };
+    assert_eq!(reason("i-0"), None);
+    assert_eq!(reason("i-1").unwrap(), "Target.Timeout: words");
+    assert_eq!(reason("i-3"), None);
+    let long = reason("i-2").unwrap();
+    assert!(
+        long.starts_with("Target.NotInUse: ä") && long.len() <= 256,
+        "{}",
+        long.len()
     );
 }

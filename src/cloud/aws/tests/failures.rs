@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::time::{Duration, Instant, timeout};
 
-use super::{Fake, Reply, Seen, arn, elb_error, ok, targets, xml};
+use super::{Fake, Reply, Seen, arn, caller, elb_error, ok, targets, xml};
 use crate::{
     api::Time,
     cloud::{Cloud, OPERATION_TIMEOUT},
@@ -20,7 +20,7 @@ async fn a_call_that_hangs_ends_within_the_operation_timeout_and_may_have_happen
     let begin = Instant::now();
     let failed = fake
         .cloud
-        .deregister(&arn(), &targets(1))
+        .deregister(&caller(), &arn(), &targets(1))
         .await
         .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Unavailable);
@@ -42,7 +42,7 @@ async fn an_effect_of_many_requests_ends_within_the_operation_timeout_too() {
     let begin = Instant::now();
     let failed = fake
         .cloud
-        .register(&arn(), &targets(200 * 50))
+        .register(&caller(), &arn(), &targets(200 * 50))
         .await
         .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Throttled);
@@ -61,7 +61,7 @@ async fn nothing_is_sent_that_the_lease_might_not_outlast() {
     let fake = Fake::fenced(|_| xml("DeregisterTargets", ""), || false);
     let failed = fake
         .cloud
-        .deregister(&arn(), &targets(1))
+        .deregister(&caller(), &arn(), &targets(1))
         .await
         .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::NotAsked);
@@ -83,7 +83,7 @@ async fn the_lease_is_asked_about_when_a_request_has_waited_for_its_turn() {
     let fake = Fake::fenced(script, held);
     let failed = fake
         .cloud
-        .register(&arn(), &targets(200 * 50))
+        .register(&caller(), &arn(), &targets(200 * 50))
         .await
         .unwrap_err();
     assert_eq!(failed.kind(), FailureKind::NotAsked);
@@ -98,7 +98,10 @@ async fn a_list_without_an_end_is_read_for_no_longer_than_the_operation_timeout(
         Reply::Late(Duration::from_millis(900), Box::new(page))
     });
     let begin = Instant::now();
-    let asked = fake.cloud.command("operation", Time::from_millis(0));
+    let caller = caller();
+    let asked = fake
+        .cloud
+        .command(&caller, "operation", Time::from_millis(0));
     let bound = OPERATION_TIMEOUT * 2;
     let failed = timeout(bound, asked).await.unwrap().unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Unavailable);
@@ -122,7 +125,11 @@ async fn what_cannot_be_understood_is_unavailable() {
         || elb_error(500, "InvalidTargetSomething", "new"),
     ] {
         let fake = Fake::new(move |_| reply());
-        let failed = fake.cloud.target_health(&arn()).await.unwrap_err();
+        let failed = fake
+            .cloud
+            .target_health(&caller(), &arn())
+            .await
+            .unwrap_err();
         assert_eq!(failed.kind(), FailureKind::Unavailable, "{failed}");
         assert!(failed.to_string().contains("target group shop"), "{failed}");
     }
@@ -144,7 +151,11 @@ async fn each_code_is_the_kind_of_failure_that_it_is() {
         (400, "InventedTomorrow", FailureKind::Rejected),
     ] {
         let fake = Fake::new(move |_| elb_error(status, code, "Some words"));
-        let failed = fake.cloud.register(&arn(), &targets(1)).await.unwrap_err();
+        let failed = fake
+            .cloud
+            .register(&caller(), &arn(), &targets(1))
+            .await
+            .unwrap_err();
         assert_eq!(failed.kind(), kind, "{code}");
         assert!(failed.to_string().contains(code), "{failed}");
     }
@@ -153,8 +164,16 @@ async fn each_code_is_the_kind_of_failure_that_it_is() {
 #[tokio::test(start_paused = true)]
 async fn the_same_failure_has_the_same_words_every_time() {
     let fake = Fake::new(|_| elb_error(400, "ValidationError", "Bad (Request ID: 1-2-3)"));
-    let first = fake.cloud.register(&arn(), &targets(1)).await.unwrap_err();
-    let second = fake.cloud.register(&arn(), &targets(1)).await.unwrap_err();
+    let first = fake
+        .cloud
+        .register(&caller(), &arn(), &targets(1))
+        .await
+        .unwrap_err();
+    let second = fake
+        .cloud
+        .register(&caller(), &arn(), &targets(1))
+        .await
+        .unwrap_err();
     assert_eq!(first, second);
     assert!(!first.to_string().contains("request-"), "{first}");
     assert!(!first.to_string().contains("1-2-3"), "{first}");
@@ -164,10 +183,16 @@ async fn the_same_failure_has_the_same_words_every_time() {
 async fn a_throttled_account_is_asked_at_half_the_pace() {
     let fake = Fake::new(|_| elb_error(400, "Throttling", "Rate exceeded"));
     for _ in 0..2 {
-        fake.cloud.target_health(&arn()).await.unwrap_err();
+        fake.cloud
+            .target_health(&caller(), &arn())
+            .await
+            .unwrap_err();
     }
     let begin = Instant::now();
-    fake.cloud.target_health(&arn()).await.unwrap_err();
+    fake.cloud
+        .target_health(&caller(), &arn())
+        .await
+        .unwrap_err();
     let waited = begin.elapsed().as_secs_f64();
     assert!((0.6..0.7).contains(&waited), "3 a second, halved: {waited}");
 }
@@ -178,8 +203,14 @@ async fn metrics_are_told_of_every_call_and_of_those_that_were_held_back() {
         "RegisterTargets" => xml("RegisterTargets", ""),
         _ => Reply::Hang,
     });
-    fake.cloud.register(&arn(), &targets(1)).await.unwrap();
-    fake.cloud.target_health(&arn()).await.unwrap_err();
+    fake.cloud
+        .register(&caller(), &arn(), &targets(1))
+        .await
+        .unwrap();
+    fake.cloud
+        .target_health(&caller(), &arn())
+        .await
+        .unwrap_err();
     assert_eq!(
         fake.calls.told(),
         [
@@ -190,7 +221,8 @@ async fn metrics_are_told_of_every_call_and_of_those_that_were_held_back() {
         ]
     );
     let (group, one) = (arn(), targets(1));
-    let at_once = (0..20).map(|_| fake.cloud.register(&group, &one));
+    let caller = caller();
+    let at_once = (0..20).map(|_| fake.cloud.register(&caller, &group, &one));
     let results = futures::future::join_all(at_once).await;
     let held_back = results.iter().filter(|result| result.is_err()).count();
     let told = fake.calls.told();
@@ -210,7 +242,8 @@ async fn many_callers_share_readings_and_none_is_older_than_its_question() {
         )
     });
     let group = arn();
-    let callers = (0..3000).map(|_| fake.cloud.target_health(&group));
+    let caller = caller();
+    let callers = (0..3000).map(|_| fake.cloud.target_health(&caller, &group));
     for result in futures::future::join_all(callers).await {
         result.unwrap();
     }

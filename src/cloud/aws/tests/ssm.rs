@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time;
 
-use super::{Fake, Reply, ok, ssm_error};
+use super::{Fake, Reply, caller, ok, ssm_error};
 use crate::{
     api::{Duration as ApiDuration, StepKind, Time},
     cloud::Cloud,
@@ -85,7 +85,7 @@ async fn a_command_is_sent_with_its_operation_id_as_comment() {
     let fake = Fake::new(|_| taken("c-1"));
     let mut command = stop(51);
     command.instances.push("i-000".to_owned());
-    fake.cloud.send(&command).await.unwrap();
+    fake.cloud.send(&caller(), &command).await.unwrap();
     let seen = fake.seen();
     assert_eq!(seen.len(), 2);
     let first = &seen[0].json;
@@ -104,9 +104,13 @@ async fn a_command_that_was_just_sent_runs_and_each_question_is_one_request() {
         "SendCommand" => taken("c-1"),
         _ => invocations(&json!([])),
     });
-    fake.cloud.send(&stop(2)).await.unwrap();
+    fake.cloud.send(&caller(), &stop(2)).await.unwrap();
     for _ in 0..2 {
-        let state = fake.cloud.command(OPERATION, since()).await.unwrap();
+        let state = fake
+            .cloud
+            .command(&caller(), OPERATION, since())
+            .await
+            .unwrap();
         let expected = ["i-000", "i-001"].map(|host| (host.to_owned(), Invocation::Running));
         assert_eq!(sent(state), BTreeMap::from(expected));
     }
@@ -129,8 +133,13 @@ async fn a_command_that_the_list_does_not_know_yet_runs() {
         "SendCommand" => taken("c-1"),
         _ => ssm_error("InvalidCommandId", "The command id is not valid."),
     });
-    fake.cloud.send(&stop(1)).await.unwrap();
-    let state = sent(fake.cloud.command(OPERATION, since()).await.unwrap());
+    fake.cloud.send(&caller(), &stop(1)).await.unwrap();
+    let state = sent(
+        fake.cloud
+            .command(&caller(), OPERATION, since())
+            .await
+            .unwrap(),
+    );
     assert_eq!(state["i-000"], Invocation::Running);
 }
 
@@ -161,7 +170,12 @@ async fn after_a_restart_a_command_is_found_by_its_comment_on_every_page() {
             )])),
         }
     });
-    let state = sent(fake.cloud.command(OPERATION, since()).await.unwrap());
+    let state = sent(
+        fake.cloud
+            .command(&caller(), OPERATION, since())
+            .await
+            .unwrap(),
+    );
     assert_eq!(state.len(), 3);
     assert_eq!(state["i-1"], Invocation::Succeeded { stopped: None });
     assert_eq!(
@@ -181,7 +195,11 @@ async fn after_a_restart_a_command_is_found_by_its_comment_on_every_page() {
 #[tokio::test(start_paused = true)]
 async fn a_command_that_nobody_sent_is_absent() {
     let fake = Fake::new(|_| commands(&json!([])));
-    let state = fake.cloud.command(OPERATION, since()).await.unwrap();
+    let state = fake
+        .cloud
+        .command(&caller(), OPERATION, since())
+        .await
+        .unwrap();
     assert_eq!(state, CommandState::Absent);
 }
 
@@ -217,10 +235,15 @@ async fn a_command_whose_answer_was_lost_counts_beside_the_one_that_was_sent_aft
             )]))
         }
     });
-    let failed = fake.cloud.send(&stop(1)).await.unwrap_err();
+    let failed = fake.cloud.send(&caller(), &stop(1)).await.unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Unavailable);
-    fake.cloud.send(&stop(1)).await.unwrap();
-    let state = sent(fake.cloud.command(OPERATION, since()).await.unwrap());
+    fake.cloud.send(&caller(), &stop(1)).await.unwrap();
+    let state = sent(
+        fake.cloud
+            .command(&caller(), OPERATION, since())
+            .await
+            .unwrap(),
+    );
     let Invocation::Succeeded {
         stopped: Some(report),
     } = state["i-000"]
@@ -230,9 +253,15 @@ async fn a_command_whose_answer_was_lost_counts_beside_the_one_that_was_sent_aft
     assert_eq!(report.exit, Some(143));
     assert_eq!(report.took, Some(ApiDuration::from_millis(3200)));
     time::sleep(Duration::from_secs(30)).await;
-    fake.cloud.command(OPERATION, since()).await.unwrap();
+    fake.cloud
+        .command(&caller(), OPERATION, since())
+        .await
+        .unwrap();
     let before = fake.operations().len();
-    fake.cloud.command(OPERATION, since()).await.unwrap();
+    fake.cloud
+        .command(&caller(), OPERATION, since())
+        .await
+        .unwrap();
     assert_eq!(
         fake.operations()[before..],
         ["ListCommandInvocations", "ListCommandInvocations"]
@@ -248,11 +277,14 @@ async fn a_sender_that_goes_away_leaves_the_command_in_doubt() {
     let patience = Duration::from_millis(10);
     let command = stop(1);
     assert!(
-        time::timeout(patience, fake.cloud.send(&command))
+        time::timeout(patience, fake.cloud.send(&caller(), &command))
             .await
             .is_err()
     );
-    fake.cloud.command(OPERATION, since()).await.unwrap();
+    fake.cloud
+        .command(&caller(), OPERATION, since())
+        .await
+        .unwrap();
     assert_eq!(fake.operations(), ["SendCommand", "ListCommands"]);
     assert!(
         fake.calls
@@ -275,8 +307,13 @@ async fn a_process_that_had_to_be_killed_is_a_failure_with_code_10_and_a_report(
             1_800_000_040.0
         )])),
     });
-    fake.cloud.send(&stop(1)).await.unwrap();
-    let state = sent(fake.cloud.command(OPERATION, since()).await.unwrap());
+    fake.cloud.send(&caller(), &stop(1)).await.unwrap();
+    let state = sent(
+        fake.cloud
+            .command(&caller(), OPERATION, since())
+            .await
+            .unwrap(),
+    );
     let Invocation::Failed {
         code,
         stopped,
@@ -323,7 +360,12 @@ async fn what_never_ran_is_not_delivered_and_what_was_cut_off_is_a_failure() {
             ])),
             _ => invocations(&json!([invocation])),
         });
-        let state = sent(fake.cloud.command(OPERATION, since()).await.unwrap());
+        let state = sent(
+            fake.cloud
+                .command(&caller(), OPERATION, since())
+                .await
+                .unwrap(),
+        );
         let outcome = match &state["i"] {
             Invocation::Running => "running",
             Invocation::Succeeded { .. } => "succeeded",
@@ -369,7 +411,7 @@ async fn refusals_of_systems_manager_say_what_to_do() {
         ("ExpiredTokenException", FailureKind::Denied, "valid role"),
     ] {
         let fake = Fake::new(move |_| ssm_error(code, "Some words."));
-        let failed = fake.cloud.send(&stop(1)).await.unwrap_err();
+        let failed = fake.cloud.send(&caller(), &stop(1)).await.unwrap_err();
         assert_eq!(failed.kind(), kind, "{code}");
         let text = failed.to_string();
         assert!(text.contains(remedy), "{text}");
@@ -382,7 +424,7 @@ async fn an_operation_id_that_would_be_cut_is_refused_here() {
     let fake = Fake::new(|_| taken("c-1"));
     let mut command = stop(1);
     command.operation = "x".repeat(101);
-    let failed = fake.cloud.send(&command).await.unwrap_err();
+    let failed = fake.cloud.send(&caller(), &command).await.unwrap_err();
     assert_eq!(failed.kind(), FailureKind::Rejected);
     assert!(fake.seen().is_empty());
 }

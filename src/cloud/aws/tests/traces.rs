@@ -3,7 +3,7 @@
 use futures::future::join;
 use tracing::{Instrument, error_span};
 
-use super::{Fake, arn, elb_error, targets, xml};
+use super::{Fake, arn, caller, elb_error, targets, xml};
 use crate::{
     cloud::Cloud,
     telemetry::tests::{Traced, receiver::Receiver},
@@ -20,7 +20,7 @@ async fn each_request_is_a_part_of_the_pass_that_caused_it() {
         let span = error_span!("pass", release);
         let group = arn();
         let cloud = &fake.cloud;
-        async move { cloud.target_health(&group).await }.instrument(span)
+        async move { cloud.target_health(&caller(), &group).await }.instrument(span)
     };
     let (one, other) = join(read("games/one"), read("games/other")).await;
     one.unwrap();
@@ -49,7 +49,8 @@ async fn a_request_that_is_refused_says_why() {
     let traced = Traced::to(&receiver.url());
     let fake = Fake::new(|_| elb_error(400, "ValidationError", "no such thing"));
     let (group, targets) = (arn(), targets(1));
-    let register = fake.cloud.register(&group, &targets);
+    let caller = caller();
+    let register = fake.cloud.register(&caller, &group, &targets);
     let refusal = register
         .instrument(error_span!("pass"))
         .await

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{arn, targets};
+use super::{arn, caller, targets};
 use crate::{
     cloud::{Cloud, Error, aws::Clouds, aws::config},
     plan::FailureKind,
@@ -23,7 +23,7 @@ const ANSWER: &str = "<RegisterTargetsResponse xmlns=\"http://elasticloadbalanci
 async fn register_at(url: &str, credentials: SharedCredentialsProvider) -> Result<(), Error> {
     let clouds = Clouds::new(config::over_sockets(url, credentials), Arc::new(()));
     let cloud = clouds.region(None)?;
-    cloud.register(&arn(), &targets(1)).await
+    cloud.register(&caller(), &arn(), &targets(1)).await
 }
 
 fn made_up() -> SharedCredentialsProvider {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bluegreen_api::{
     Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, Duration, Existing, ExistingTermination,
-    FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector, MaxUnavailable,
-    Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop, StopCommand,
-    TargetGroupRef, Traffic,
+    FailurePolicy, Figure, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector,
+    MaxUnavailable, Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop,
+    StopCommand, TargetGroupRef, Traffic,
 };
 
 /// One unit of the model's time. It equals the planner's fence, so that a reading is stale by
@@ -342,6 +342,14 @@ pub(super) fn lied_to(mut scenario: Scenario) -> Scenario {
     }
 }
 
+fn figure(pointer: &str) -> Figure {
+    Figure {
+        path: "/drain".to_owned(),
+        pointer: Some(pointer.to_owned()),
+        sample: None,
+    }
+}
+
 /// The application's probe ends drains early.
 pub(super) fn early_finish() -> Scenario {
     let mut scenario = Scenario {
@@ -354,9 +362,8 @@ pub(super) fn early_finish() -> Scenario {
         in_flight: Some(InFlight {
             http: HttpProbe {
                 port: None,
-                path: "/drain".to_owned(),
-                in_flight: "body.inFlight".to_owned(),
-                served: "body.served".to_owned(),
+                in_flight: figure("/inFlight"),
+                served: figure("/served"),
             },
             quiet_for: Duration::from_secs(5),
         }),

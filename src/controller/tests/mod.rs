@@ -11,7 +11,6 @@ mod logs;
 mod page;
 mod pass;
 mod planner;
-mod probe;
 mod running;
 mod server;
 mod traces;

@@ -41,7 +41,9 @@ pub(crate) fn applied(name: &str) -> Result<BlueGreenRelease, Box<dyn Error>> {
                 "stop": { "unit": "shop@{{port}}.service" },
             } },
             "drain": { "inFlight": { "http": {
-                "port": 9090, "path": "/drain", "inFlight": "body.inFlight", "served": "body.served",
+                "port": 9090,
+                "inFlight": { "path": "/drain", "pointer": "/inFlight" },
+                "served": { "path": "/drain", "pointer": "/served" },
             } } },
         },
     });

@@ -16,6 +16,7 @@ mod conditions;
 pub mod crd;
 mod fleet;
 mod policy;
+mod probe;
 mod release;
 mod request;
 mod snapshot;
@@ -31,9 +32,10 @@ pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
 };
 pub use policy::{
-    Adopt, Aws, Drain, DrainTimeoutPolicy, DriftPolicy, FailurePolicy, Health, HttpProbe, InFlight,
-    MaxUnavailable, Promotion, PromotionMode, Rollout, Settle, Stop,
+    Adopt, Aws, Drain, DrainTimeoutPolicy, DriftPolicy, FailurePolicy, Health, MaxUnavailable, Promotion,
+    PromotionMode, Rollout, Settle, Stop,
 };
+pub use probe::{Figure, HttpProbe, InFlight, ProbePort, Sample};
 pub use release::{
     BlueGreenRelease, BlueGreenReleaseSpec, FINALIZER, GROUP, VERSION, is_a_version,
 };

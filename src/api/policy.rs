@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::Duration;
+use super::{Duration, InFlight};
 
 /// How far and how long a release may go.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -214,48 +214,6 @@ impl JsonSchema for Settle {
             "maxLength": 32
         })
     }
-}
-
-/// The application's own word on what is in flight.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct InFlight {
-    /// Ask over HTTP.
-    pub http: HttpProbe,
-
-    /// How long both figures must be quiet (in-flight zero, served unchanged) before the drain
-    /// is proven. The time begins after settle. Default: 10s.
-    #[serde(default = "ten_seconds")]
-    pub quiet_for: Duration,
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
-/// An HTTP endpoint of the application, asked on the instance's private address.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HttpProbe {
-    /// The port; the target's own port by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<u16>,
-
-    /// The path, beginning with a slash.
-    #[schemars(length(max = 1024), regex(pattern = r"^/[^\s]*$"))]
-    pub path: String,
-
-    /// A CEL expression over `body`, the JSON that came back, for the number of requests in
-    /// flight. The probe's own and health-check requests must be left out of it. Example:
-    /// `body.inFlight`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub in_flight: String,
-
-    /// A CEL expression over `body` for the number of requests served since the start. A gauge
-    /// alone misses a short request between two readings. Example: `body.served`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub served: String,
 }
 
 /// What happens when a drain is not proven in time.

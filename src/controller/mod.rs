@@ -46,7 +46,7 @@ pub use context::{Decide, Needs, Options, Planner};
 pub use election::{LeaseOptions, identity};
 pub use events::{Notice, Severity, notices};
 pub use metrics::{Metrics, Outcome};
-pub use probe::{Counts, HttpProbes, Probe};
+pub use probe::{Cidrs, Counts, HttpProbes, Network, NotCidrs, Probe, Tcp};
 pub use run::{Parts, run};
 pub use standing::{Stage, Standing};
 pub use startup::{StartError, client_config, connect};

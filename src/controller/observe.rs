@@ -318,13 +318,14 @@ async fn probes<W: World>(
         .map(async |target| {
             let read = async {
                 let address = address(fleet, &target.id)?;
-                let port = in_flight.http.port.unwrap_or(target.port);
                 let at = ctx.now();
                 let probe = ctx.world.probe();
-                let address = SocketAddr::new(address, port);
-                let span = telemetry::probe(address);
+                // The span names the port that is asked; a port that cannot be is the probe's
+                // failure.
+                let port = in_flight.http.port_of(target.port).unwrap_or(target.port);
+                let span = telemetry::probe(SocketAddr::new(address, port));
                 let asked = probe
-                    .read(address, &in_flight.http)
+                    .read(SocketAddr::new(address, target.port), &in_flight.http)
                     .instrument(span.clone());
                 let counts = asked.await.inspect_err(|failure| {
                     telemetry::failed(&span, failure.message.clone());

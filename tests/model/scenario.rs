@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bluegreen_api::{
-    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, DriftPolicy, Duration, Existing,
-    ExistingTermination, FailurePolicy, Fleet, Health, Hosts, HttpProbe, InFlight,
-    InstanceSelector, MaxUnavailable, Promotion, PromotionMode, RegistrationTraffic, Rollout,
-    Settle, Stop, StopCommand, TargetGroupRef, Traffic,
+    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, DriftPolicy, Duration, Existing, ExistingTermination,
+    FailurePolicy, Figure, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector,
+    MaxUnavailable, Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop,
+    StopCommand, TargetGroupRef, Traffic,
 };
 
 /// One unit of the model's time. It equals the planner's fence, so that a reading is stale by
@@ -312,9 +312,8 @@ pub(super) fn early_finish() -> Scenario {
         in_flight: Some(InFlight {
             http: HttpProbe {
                 port: None,
-                path: "/drain".to_owned(),
-                in_flight: "body.inFlight".to_owned(),
-                served: "body.served".to_owned(),
+                in_flight: figure("/inFlight"),
+                served: figure("/served"),
             },
             quiet_for: Duration::from_secs(5),
         }),

@@ -86,7 +86,10 @@ pub(crate) fn manifest(namespace: &str, version: &str) -> Value {
             "drain": {
                 "settle": "3s",
                 "inFlight": {
-                    "http": { "path": "/drain", "inFlight": "body.inFlight", "served": "body.served" },
+                    "http": {
+                        "inFlight": { "path": "/drain", "pointer": "/inFlight" },
+                        "served": { "path": "/drain", "pointer": "/served" },
+                    },
                     "quietFor": "1s",
                 },
                 "earlyFinish": true,
@@ -271,6 +274,7 @@ impl Field {
                 &format!("--lease-duration={}s", LEASE.as_secs()),
                 &format!("--listen=127.0.0.1:{port}"),
                 &format!("--region={region}"),
+                "--probe-cidrs=127.0.0.0/8",
                 &format!("--endpoint-url={}", self.world.endpoint),
             ])
             .env("KUBECONFIG", kubeconfig)

@@ -60,6 +60,20 @@ fn a_lease_of_no_whole_seconds_or_no_bearable_length_is_refused() {
 }
 
 #[test]
+fn ranges_of_probes_that_are_none_are_refused() {
+    for ranges in ["10.0.0.0", "10.0.0.1/8", "10.0.0.0/8,", "vpc"] {
+        let (code, said) = ended(&[], &["--probe-cidrs", ranges]);
+        assert_eq!(code, Some(2), "{ranges}: {said}");
+        assert!(said.contains("--probe-cidrs"), "{ranges}: {said}");
+        assert!(said.contains("as 10.0.0.0/8"), "{ranges}: {said}");
+    }
+    for ranges in ["", "10.20.0.0/16,fd12:3456::/32"] {
+        let (_, said) = ended(&[], &["--probe-cidrs", ranges]);
+        assert!(said.contains("no usable kubeconfig"), "{ranges}: {said}");
+    }
+}
+
+#[test]
 fn a_filter_of_the_log_that_cannot_be_read_is_said_and_has_no_effect() {
     let (code, said) = ended(&[("RUST_LOG", "bluegreen=loud")], &[]);
     assert_eq!(code, Some(1), "{said}");

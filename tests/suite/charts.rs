@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bluegreen::{api::crd, controller::Options};
+use bluegreen::{
+    api::crd,
+    controller::{Cidrs, Options},
+};
 use serde_json::Value;
 
 /// Helm puts this into the values of every chart; no chart of ours reads it.
@@ -211,6 +214,13 @@ fn the_definition_in_the_chart_is_what_the_types_say() {
 fn defaults_of_the_chart_are_those_of_the_program() {
     let values = values("bluegreen-controller");
     assert_eq!(values["concurrency"], Options::default().concurrency);
+    let cidrs: Vec<&str> = values["probes"]["cidrs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cidr| cidr.as_str().unwrap())
+        .collect();
+    assert_eq!(cidrs.join(","), Cidrs::default().to_string());
     let grace = values["terminationGracePeriodSeconds"].as_u64().unwrap();
     let work = Options::default().shutdown_within.as_secs();
     // Two seconds each for the last Events, open connections, the lease and the last traces.

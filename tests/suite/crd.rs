@@ -1,7 +1,7 @@
 //! The CustomResourceDefinition: the file is what the types say, and its rules refuse bad input
 //! with words that help.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use bluegreen::api::{BlueGreenRelease, crd};
 use kube_cel::Validator;
@@ -28,7 +28,10 @@ fn good() -> Value {
             } },
             "rollout": { "maxUnavailable": "25%" },
             "drain": {
-                "inFlight": { "http": { "path": "/drain", "inFlight": "body.inFlight", "served": "body.served" } },
+                "inFlight": { "http": {
+                    "inFlight": { "path": "/drain", "pointer": "/inFlight" },
+                    "served": { "path": "/metrics", "sample": { "name": "served_total" } },
+                } },
                 "earlyFinish": true,
             },
             "retain": "10m",
@@ -57,12 +60,14 @@ fn with(change: impl FnOnce(&mut Value)) -> Value {
 #[test]
 fn the_checked_in_file_is_what_the_types_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(crd::FILE);
+    if env::var_os("BLUEGREEN_BLESS").is_some() {
+        fs::write(&path, crd::yaml()).unwrap();
+    }
     let file = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         file == crd::yaml(),
-        "{} is out of date; run\n  cargo run --bin bluegreen-controller -- crd > {}",
+        "{} is out of date; run\n  BLUEGREEN_BLESS=1 cargo test --test suite crd",
         crd::FILE,
-        crd::FILE
     );
 }
 
@@ -157,6 +162,26 @@ fn every_rule_refuses_its_bad_input() {
             "/spec/drain",
             json!({ "earlyFinish": true }),
             "earlyFinish needs inFlight",
+        ),
+        (
+            "/spec/drain/inFlight/http/inFlight",
+            json!({ "path": "/drain" }),
+            "name the figure by exactly one of pointer",
+        ),
+        (
+            "/spec/drain/inFlight/http/served",
+            json!({ "path": "/drain", "pointer": "/n", "sample": { "name": "n" } }),
+            "name the figure by exactly one of pointer",
+        ),
+        (
+            "/spec/drain/inFlight/http/served/sample",
+            json!({ "name": "n", "labels": { (long.repeat(3)): "x" } }),
+            "the name of a label has 1 to 128 characters",
+        ),
+        (
+            "/spec/drain/inFlight/http/served/sample",
+            json!({ "name": "n", "except": { "": ["x"] } }),
+            "the name of a label has 1 to 128 characters",
         ),
     ];
     for (path, value, words) in cases {

@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use bluegreen::{
     api::{self, BlueGreenRelease, Phase, Settle, crd},
     cloud::aws::Clouds,
-    controller::{self, Authority, HttpProbes, Metrics, Options, Outside, Parts, Planner},
+    controller::{self, Authority, Cidrs, HttpProbes, Metrics, Options, Outside, Parts, Planner},
     plan::limits::SETTLE_APPLICATION,
 };
 use bluegreen_net::Clock;
@@ -268,7 +268,7 @@ fn parts(world: &World, client: Client, server: String) -> Parts<Around> {
             clouds: Clouds::in_memory(region, service, metrics.clone())
                 .with_rate_factor(world.clock.scale()),
             clock: WorldClock(world.clock.clone()),
-            probe: HttpProbes::default(),
+            probe: HttpProbes::new(Cidrs::loopback()),
         },
         planner: Planner::default(),
         options: Options {

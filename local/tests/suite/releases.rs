@@ -143,12 +143,31 @@ async fn in_two_target_groups() {
 
 #[tokio::test(start_paused = true)]
 async fn with_an_early_finish() {
+    finishes_early(Manifest::early_finish, 5).await;
+}
+
+/// The counter and the gauge from `/metrics`, in Prometheus' format.
+#[tokio::test(start_paused = true)]
+async fn with_an_early_finish_by_samples() {
+    let by_samples = |manifest: Manifest| {
+        let figure = |name| json!({"path": "/metrics", "sample": {"name": name}});
+        let http = json!({
+            "port": "{{port}}",
+            "inFlight": figure("app_requests_in_flight"),
+            "served": figure("app_requests_served_total"),
+        });
+        manifest.early_finish().with("drain.inFlight.http", http)
+    };
+    finishes_early(by_samples, 7).await;
+}
+
+async fn finishes_early(early: fn(Manifest) -> Manifest, seed: u64) {
     let scene = Scene {
         delay: std::time::Duration::from_secs(300),
         ..Scene::in_place()
     };
-    let manifest = Manifest::of(&scene).early_finish();
-    let (world, status) = released(scene, &manifest, 5).await;
+    let manifest = early(Manifest::of(&scene));
+    let (world, status) = released(scene, &manifest, seed).await;
     for target in old(&status) {
         let drained = target.steps.drained.as_ref().unwrap();
         assert_eq!(drained.proof, DrainProof::InFlightZero);

@@ -13,8 +13,8 @@ use bluegreen::{
     api::{self, crd},
     cloud::aws::{ATTEMPT_TIMEOUT, AwsSettings, Clouds},
     controller::{
-        Authority, HttpProbes, LeaseOptions, Metrics, Options, Outside, Parts, Planner, StartError,
-        SystemClock, client_config, connect, identity, run,
+        Authority, Cidrs, HttpProbes, LeaseOptions, Metrics, Options, Outside, Parts, Planner,
+        StartError, SystemClock, client_config, connect, identity, run,
     },
     telemetry::{Endpoint, EndpointError, OneLine, Traces, subscriber},
 };
@@ -73,6 +73,13 @@ struct Run {
     /// account's limits, lower it where others need them.
     #[arg(long, env = "BLUEGREEN_AWS_RATE_FACTOR", default_value_t = 1.0, value_parser = rate_factor)]
     aws_rate_factor: f64,
+
+    /// Where hosts are that may be asked what is in flight (drain.inFlight), as ranges between
+    /// commas; with an empty text, nowhere. Default: the private ranges. Link-local and metadata
+    /// addresses are never asked, and the loopback only where a range within it is listed, as
+    /// 127.0.0.0/8.
+    #[arg(long, env = "BLUEGREEN_PROBE_CIDRS", default_value_t)]
+    probe_cidrs: Cidrs,
 
     /// How logs are written. RUST_LOG says what is logged; default: info.
     #[arg(long, env = "BLUEGREEN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -306,7 +313,7 @@ async fn control(arguments: Run) -> Result<(), Failure> {
             .with_rate_factor(arguments.aws_rate_factor)
             .with_fence(move || fence.outlasts(ATTEMPT_TIMEOUT)),
         clock: SystemClock,
-        probe: HttpProbes::default(),
+        probe: HttpProbes::new(arguments.probe_cidrs),
     };
     let options = Options {
         namespace: arguments.namespace,

@@ -204,8 +204,9 @@ impl CloudProvider for FakeCloud {
 pub(super) struct FakeProbe;
 
 impl Probe for FakeProbe {
-    async fn read(&self, address: SocketAddr, _: &HttpProbe) -> Result<Counts, Failure> {
-        note(format!("probe {address}"));
+    async fn read(&self, target: SocketAddr, probe: &HttpProbe) -> Result<Counts, Failure> {
+        let port = probe.port_of(target.port()).unwrap();
+        note(format!("probe {target} on {port}"));
         Ok(Counts {
             in_flight: 0,
             served: 10,

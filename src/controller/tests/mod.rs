@@ -11,7 +11,6 @@ mod logs;
 mod page;
 mod pass;
 mod planner;
-mod probe;
 mod revisions;
 mod running;
 mod server;

@@ -466,7 +466,9 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
     };
     harness.server.edit(|object| {
         object["spec"]["drain"] = json!({ "inFlight": { "http": {
-            "port": 9090, "path": "/drain", "inFlight": "body.a", "served": "body.b",
+            "port": "1{{port}}",
+            "inFlight": { "path": "/drain", "pointer": "/a" },
+            "served": { "path": "/drain", "pointer": "/b" },
         } } });
     });
     harness.pass().await.unwrap();
@@ -474,7 +476,7 @@ async fn commands_and_probes_are_read_as_the_planner_needs_them() {
     for entry in [
         "command op-start since 2027-01-15T08:00:00.000Z",
         "command op-unknown since 2027-01-15T08:00:00.000Z",
-        "probe 127.0.0.1:9090",
+        "probe 127.0.0.1:8080 on 18080",
         "agents i-1",
         "document BlueGreen-StopUnit",
     ] {

@@ -222,8 +222,8 @@ const REFUSED: &[(&str, &str)] = &[
         "'/networkPolicy/httpsPorts/0': minimum: got 0, want 1",
     ),
     (
-        "networkPolicy.probes.cidrs[0]=vpc",
-        "'/networkPolicy/probes/cidrs/0': 'vpc' does not match",
+        "probes.cidrs[0]=vpc",
+        "'/probes/cidrs/0': 'vpc' does not match",
     ),
     (
         "podDisruptionBudget.maxUnavailable=0",

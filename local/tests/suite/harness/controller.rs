@@ -24,7 +24,7 @@ use tower::{ServiceExt, service_fn};
 use super::{
     judge::Judge,
     life::{Asked, Doom, Kill, Life, Moment, Point, Stroke, action, written},
-    probe::NetProbe,
+    probe::NetProbes,
 };
 
 /// The access key with which the controller signs its calls.
@@ -58,7 +58,7 @@ struct Inner {
     clock: Clock,
     oracle: Oracle,
     judge: Judge,
-    probe: NetProbe,
+    probe: NetProbes,
     latency: (f64, f64),
     random: Mutex<StdRng>,
     running: Mutex<Option<Running>>,
@@ -71,7 +71,7 @@ struct Running {
     task: AbortOnDropHandle<()>,
 }
 
-type Around = Outside<Clouds, ControllerClock, NetProbe>;
+type Around = Outside<Clouds, ControllerClock, NetProbes>;
 
 /// The clock of the test as the controller wants it.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl Control {
         registry: Registry,
         oracle: Oracle,
         judge: Judge,
-        probe: NetProbe,
+        probe: NetProbes,
         (latency, seed): ((f64, f64), u64),
     ) -> Self {
         Self(Arc::new(Inner {

@@ -75,7 +75,10 @@ impl Manifest {
         self.with(
             "drain.inFlight",
             json!({
-                "http": {"path": "/drain", "inFlight": "body.inFlight", "served": "body.served"},
+                "http": {
+                    "inFlight": {"path": "/drain", "pointer": "/inFlight"},
+                    "served": {"path": "/drain", "pointer": "/served"},
+                },
                 "quietFor": "10s",
             }),
         )

@@ -38,7 +38,7 @@ use super::{
     judge::{self, Judge},
     life::Kill,
     manifest::Manifest,
-    probe::NetProbe,
+    probe,
     scene::{Fleet, NAME, OLD, Scene},
     story,
 };
@@ -120,10 +120,7 @@ impl World {
         let builder = Registry::builder(clock.clone()).seed(seed);
         let registry = builder.in_memory().unwrap();
         let client = Client::new(registry.clone(), "default");
-        let probe = NetProbe {
-            net: net.clone(),
-            clock: clock.clone(),
-        };
+        let probe = probe::probes(net.clone(), clock.clone());
         let control = Control::new(
             cloud.clone(),
             registry.clone(),

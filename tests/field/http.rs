@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long a server of the suite may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came back.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ pub(crate) const READY: Duration = Duration::from_secs(60);
 pub(crate) const AGAIN: Duration = Duration::from_millis(50);
 
 /// How long a process may take to end after SIGTERM: none needs half of it.
-const ENDED: Duration = Duration::from_secs(30);
+const ENDED: Duration = Duration::from_secs(60);
 
 /// How much of a log is shown.
 const LAST_LINES: usize = 25;

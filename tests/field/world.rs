@@ -32,6 +32,9 @@ use crate::{
 /// How often the suite looks.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// After so many looks in a row that failed, the stage is given up.
+const FAILURES: usize = 3;
+
 /// How long the old version may take to be in service at first: start, registration, two checks.
 const IN_SERVICE: Duration = Duration::from_secs(90);
 
@@ -472,16 +475,18 @@ async fn follow(
     samples: Arc<Mutex<Vec<Sample>>>,
     latest: watch::Sender<Option<Sample>>,
 ) {
-    loop {
+    let mut failures = 0;
+    while failures < FAILURES {
         let places = lock(&followed).clone();
         match Sample::take(&aws, &releases, &places, ports).await {
             Ok(sample) => {
+                failures = 0;
                 lock(&samples).push(sample.clone());
                 latest.send_replace(Some(sample));
             }
             Err(why) => {
+                failures += 1;
                 eprintln!("a sample cannot be taken: {why}");
-                return;
             }
         }
         sleep(LOOK).await;

@@ -209,8 +209,11 @@ pub(super) async fn a5(world: &World) -> Outcome {
             !sample.draining().is_empty()
         })
         .await?;
-    let interval = ("HealthCheckIntervalSeconds", "5");
-    world.aws.elb("ModifyTargetGroup", &[interval]).await?;
+    let quickly = [
+        ("HealthCheckIntervalSeconds", "5"),
+        ("HealthCheckTimeoutSeconds", "4"),
+    ];
+    world.aws.elb("ModifyTargetGroup", &quickly).await?;
     world.expect(sample.healthy().len() == 1, || {
         format!(
             "a target is withdrawn while {} others are healthy",

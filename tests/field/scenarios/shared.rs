@@ -50,6 +50,7 @@ async fn a_good_one_goes_through(world: &World) -> Outcome {
 }
 
 pub(super) async fn e1(world: &World) -> Outcome {
+    world.releases.namespace("others").await?;
     let process = world.controller();
     // Each step makes the text ten times as long.
     let hostile = format!(
@@ -68,11 +69,18 @@ pub(super) async fn e1(world: &World) -> Outcome {
                 !sample.draining().is_empty()
             })
             .await?;
+        // By then the probe is asked, and another user's release is to be looked at all the same.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let other = missing(world, "missing").await?;
+        world.follow(&other);
         world
-            .holds("the controller lives", SOON, |_| {
-                process.is_some() && world.controller() == process
+            .expect_within("another release is looked at", SOON, |sample| {
+                sample.release(&other).says(&["missing"])
             })
             .await;
+        world.expect(process.is_some() && world.controller() == process, || {
+            "the controller has ended".to_owned()
+        });
     } else {
         world.note(&format!("refused: {}", answer.body));
         a_good_one_goes_through(world).await?;
@@ -84,17 +92,21 @@ pub(super) async fn e1(world: &World) -> Outcome {
     Ok(())
 }
 
+/// Applies a release of others that names a target group which is not there.
+async fn missing(world: &World, name: &str) -> Result<Place, String> {
+    let mut release = hosts(NEW_VERSION, &[8080]);
+    release["spec"]["traffic"]["registration"]["targetGroups"] = json!([{ "name": name }]);
+    release["spec"]["fleet"]["hosts"]["selector"]["tags"]["app"] = json!(name);
+    let place = Place::new("others", name);
+    world.releases.apply(&place, &release).await?;
+    Ok(place)
+}
+
 pub(super) async fn e2(world: &World) -> Outcome {
     world.releases.namespace("others").await?;
     for number in 0..MANY {
         let name = format!("missing-{number}");
-        let mut release = hosts(NEW_VERSION, &[8080]);
-        release["spec"]["traffic"]["registration"]["targetGroups"] = json!([{ "name": name }]);
-        release["spec"]["fleet"]["hosts"]["selector"]["tags"]["app"] = json!(name);
-        world
-            .releases
-            .apply(&Place::new("others", &name), &release)
-            .await?;
+        missing(world, &name).await?;
     }
     // They have been looked at, and are looked at again and again.
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -53,7 +53,7 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 /// Waits for a signal to end.
-async fn interrupted() -> Error {
+pub(crate) async fn interrupted() -> Error {
     let signals = signal(SignalKind::interrupt()).and_then(|interrupt| {
         let terminate = signal(SignalKind::terminate())?;
         Ok((interrupt, terminate))

@@ -20,6 +20,7 @@ pub mod options;
 pub mod progress;
 pub mod release;
 pub mod scenario;
+pub mod stage;
 pub mod view;
 pub mod watch;
 pub mod world;

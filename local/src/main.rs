@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use bluegreen_local::{
     demo, lifeline,
     options::{CommandLine, Part},
+    stage,
 };
 use clap::Parser;
 
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     match part {
         Some(Part::App(args)) => lifeline::run_app(&args),
         Some(Part::Post(args)) => lifeline::post(&args),
+        Some(Part::Stage(args)) => stage::main(&args),
         None => demo::main(&options),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{lifeline, methods::Method};
+use crate::{lifeline, methods::Method, stage};
 
 /// How many virtual seconds pass in a real one. The six releases with their preparations take about
 /// 37 minutes of virtual time; at twelve times the speed that is a good three minutes.
@@ -19,7 +19,7 @@ const SCALE_MOST: f64 = 100.0;
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
-    /// A part that the demo starts as a process of its own.
+    /// A part of the demo that is a process of its own.
     #[command(subcommand)]
     pub part: Option<Part>,
     /// How the demo runs.
@@ -27,7 +27,7 @@ pub struct CommandLine {
     pub options: Options,
 }
 
-/// A part that the demo starts as a process of its own.
+/// A part of the demo that is a process of its own.
 #[derive(Debug, Subcommand)]
 pub enum Part {
     /// The sample application, as the hosts run it.
@@ -36,6 +36,10 @@ pub enum Part {
     /// Sends a POST without a body to a path of an application, as its operator would with curl.
     #[command(hide = true)]
     Post(lifeline::PostArgs),
+    /// Builds the simulated AWS with hosts that run the old version, and the embedded registry, for
+    /// a controller of your own; says how to reach them as one line of JSON, and keeps them until
+    /// SIGTERM or Ctrl-C.
+    Stage(stage::StageArgs),
 }
 
 /// How the demo runs.

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -97,7 +97,7 @@ pub struct World {
 }
 
 /// Ends the cloud and its processes.
-struct Running(Cloud);
+pub(crate) struct Running(pub(crate) Cloud);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -106,7 +106,22 @@ impl Drop for Running {
 }
 
 /// The directory of a world, which goes with it.
-struct Root(PathBuf);
+pub(crate) struct Root(PathBuf);
+
+impl Root {
+    /// Makes one. `number` tells the worlds of this process apart.
+    pub(crate) fn new(number: u8) -> Result<Self, Error> {
+        let name = format!("{DIRECTORY}{}-{number}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        fs::create_dir_all(&root).map_err(Error::machine(format!("create {}", root.display())))?;
+        Ok(Self(root))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Root {
     fn drop(&mut self) {
@@ -136,10 +151,7 @@ impl World {
     ) -> Result<Self, Error> {
         let anchor = Timestamp::now();
         let clock = Clock::scaled(anchor, scale);
-        let root =
-            std::env::temp_dir().join(format!("bluegreen-demo-{}-{number}", std::process::id()));
-        fs::create_dir_all(&root).map_err(Error::machine(format!("create {}", root.display())))?;
-        let root = Root(root);
+        let root = Root::new(number)?;
         let program = std::env::current_exe().map_err(Error::machine("find this program"))?;
         let socket = root.0.join("lifeline");
         let lifelines = UnixListener::bind(&socket)
@@ -241,7 +253,7 @@ impl World {
 
     /// A directory that ends with the world.
     #[must_use]
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         &self.root.0
     }
 

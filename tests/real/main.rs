@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         Some("app" | "post") => match CommandLine::parse().part {
             Some(Part::App(arguments)) => lifeline::run_app(&arguments),
             Some(Part::Post(arguments)) => lifeline::post(&arguments),
-            None => ExitCode::FAILURE,
+            Some(Part::Stage(_)) | None => ExitCode::FAILURE,
         },
         Some(_) | None if aws::account::is_closed() => suites(),
         Some(_) | None => aws::account::close(),

@@ -32,8 +32,8 @@ pub use fleet::{
     Command, Existing, ExistingTermination, Fleet, Hosts, InstanceSelector, StopCommand,
 };
 pub use policy::{
-    Adopt, Aws, Drain, DrainTimeoutPolicy, DriftPolicy, FailurePolicy, Health, MaxUnavailable, Promotion,
-    PromotionMode, Rollout, Settle, Stop,
+    Adopt, Aws, Drain, DrainTimeoutPolicy, DriftPolicy, FailurePolicy, Health, MaxUnavailable,
+    Promotion, PromotionMode, Rollout, Settle, Stop,
 };
 pub use probe::{Figure, HttpProbe, InFlight, ProbePort, Sample};
 pub use release::{

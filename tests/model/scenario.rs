@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bluegreen_api::{
-    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, DriftPolicy, Duration, Existing, ExistingTermination,
-    FailurePolicy, Figure, Fleet, Health, Hosts, HttpProbe, InFlight, InstanceSelector,
-    MaxUnavailable, Promotion, PromotionMode, RegistrationTraffic, Rollout, Settle, Stop,
-    StopCommand, TargetGroupRef, Traffic,
+    Adopt, Aws, BlueGreenReleaseSpec, Command, Drain, DriftPolicy, Duration, Existing,
+    ExistingTermination, FailurePolicy, Figure, Fleet, Health, Hosts, HttpProbe, InFlight,
+    InstanceSelector, MaxUnavailable, Promotion, PromotionMode, RegistrationTraffic, Rollout,
+    Settle, Stop, StopCommand, TargetGroupRef, Traffic,
 };
 
 /// One unit of the model's time. It equals the planner's fence, so that a reading is stale by

@@ -15,13 +15,17 @@ use crate::{
     faults::Faults,
     object::Writer,
     status::ApiError,
-    store::{Store, StoreError},
+    store::{Limits, Store, StoreError},
 };
 
 /// How many changes a registry remembers for watches unless it is told otherwise. A client that
 /// is further behind lists again. Ten thousand changes of a few kilobytes each are small beside
 /// the process, and more than a client misses in a reconnect.
 const HISTORY: usize = 10_000;
+
+/// How many bytes of objects, as JSON, the history may hold unless the registry is told otherwise.
+/// In memory they take a few times as much, and so stay well below what a small machine has.
+const HISTORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// The namespaces that are there from the start.
 const NAMESPACES: [&str; 2] = ["default", "kube-system"];
@@ -55,7 +59,7 @@ pub(crate) struct State {
 pub struct Builder {
     clock: Clock,
     token: Option<String>,
-    history: usize,
+    limits: Limits,
     seed: Option<u64>,
 }
 
@@ -71,7 +75,14 @@ impl Builder {
     /// How many changes are remembered for watches; at least one. The default is 10 000.
     #[must_use]
     pub fn history(mut self, changes: usize) -> Self {
-        self.history = changes.max(1);
+        self.limits.changes = changes.max(1);
+        self
+    }
+
+    /// How many bytes of objects, as JSON, are remembered for watches. The default is 32 MiB.
+    #[must_use]
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
         self
     }
 
@@ -100,7 +111,7 @@ impl Builder {
     }
 
     fn build(self, path: Option<&Path>) -> Result<Registry, StoreError> {
-        let store = Store::open(path, self.history)?;
+        let store = Store::open(path, self.limits)?;
         let random = match self.seed {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => StdRng::from_rng(&mut rand::rng()),
@@ -130,7 +141,10 @@ impl Registry {
         Builder {
             clock,
             token: None,
-            history: HISTORY,
+            limits: Limits {
+                changes: HISTORY,
+                bytes: HISTORY_BYTES,
+            },
             seed: None,
         }
     }

@@ -1,9 +1,10 @@
 //! An embedded Kubernetes registry: the part of the Kubernetes API that a controller and its
 //! users need, in one process and without a cluster.
 //!
-//! It serves CustomResourceDefinitions, the kinds that they define, Namespaces, Leases and
-//! Events. `kubectl` and unmodified controllers work against it: discovery, OpenAPI, lists and
-//! watches, validation with CEL rules, the status subresource, finalizers, tables.
+//! It serves CustomResourceDefinitions, the kinds that they define, Namespaces, Leases, Events and
+//! ControllerRevisions. `kubectl` and unmodified controllers work against it: discovery, OpenAPI,
+//! lists and watches, validation with CEL rules, the status subresource, finalizers, garbage
+//! collection of owned objects, tables.
 //!
 //! **It is not a general Kubernetes API server.** There are no Pods, no nodes, no users and roles
 //! (one token opens everything), no admission webhooks, no garbage collection of owned objects,

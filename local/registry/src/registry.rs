@@ -214,7 +214,7 @@ impl Registry {
         if dry_run {
             return Ok(answer);
         }
-        writer.finish_terminating();
+        writer.settle()?;
         let transaction = writer.transaction;
         let definitions_changed = transaction
             .touched()

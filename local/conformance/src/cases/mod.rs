@@ -7,10 +7,12 @@ mod discovery;
 mod events;
 mod leases;
 mod objects;
+mod owners;
 mod patches;
 mod reads;
 mod refusals;
 mod releases;
+mod revisions;
 mod tables;
 mod validation;
 mod watches;
@@ -67,9 +69,11 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         patches::CASES,
         apply::CASES,
         deletion::CASES,
+        owners::CASES,
         validation::CASES,
         tables::CASES,
         leases::CASES,
+        revisions::CASES,
         events::CASES,
         definitions::CASES,
         discovery::CASES,

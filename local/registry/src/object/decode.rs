@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::owners;
 use crate::{
     catalog::{Model, Resource, event_view},
     field_error::FieldError,
@@ -129,8 +130,15 @@ pub(crate) fn decode_value(resource: &Resource, mut object: Value) -> Result<Dec
         .collect();
     remarks.dedup();
     if resource.model != Model::Custom {
-        // Go's decoder leaves the zero value where a typed field is null.
+        // Go's decoder leaves the zero value where a typed field is null. Raw data is not decoded.
+        let data = match resource.model {
+            Model::ControllerRevision => object["data"].take(),
+            _ => Value::Null,
+        };
         remove_nulls(&mut object);
+        if !data.is_null() {
+            object["data"] = data;
+        }
     }
     Ok(Decoded { object, remarks })
 }
@@ -204,6 +212,10 @@ fn metadata(resource: &Resource, object: &mut Value) -> Result<Vec<String>, ApiE
         .is_some_and(|value| !finalizers(value))
     {
         return Err(wrong_metadata(resource, "finalizers"));
+    }
+    if let Some(references) = fields.get_mut("ownerReferences") {
+        let remarks = owners::normalize(references);
+        unknown.extend(remarks.ok_or_else(|| wrong_metadata(resource, "ownerReferences"))?);
     }
     for name in [
         "name",

@@ -17,6 +17,7 @@
 mod auth;
 mod catalog;
 mod crd;
+mod depth;
 mod discovery;
 mod faults;
 mod field_error;

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::pending,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,6 +31,10 @@ use crate::{
 
 /// The longest body that is read, in bytes: the limit of API servers.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// How long a body may take to come: what API servers give a whole request. On tokio's clock, as
+/// all agreements with a client.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The type of answers that are not JSON.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -256,7 +261,9 @@ where
     B: HttpBody,
     B::Error: Into<BoxError>,
 {
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    let collecting = Limited::new(body, BODY_LIMIT).collect();
+    let collected = tokio::time::timeout(BODY_TIMEOUT, collecting).await;
+    match collected.map_err(|_| ApiError::body_timeout(BODY_TIMEOUT))? {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(BODY_LIMIT)),
         Err(error) => Err(ApiError::bad_request(format!(
@@ -317,7 +324,8 @@ async fn with_faults(registry: &Registry, mut call: Call) -> Result<Reply, Failu
 fn refusal(error: &ApiError) -> Response<Body> {
     let body = full(error.to_json().to_string());
     let mut response = respond(error.code, "application/json", body);
-    if error.code == StatusCode::PAYLOAD_TOO_LARGE {
+    let incomplete = [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::REQUEST_TIMEOUT];
+    if incomplete.contains(&error.code) {
         // The rest of the body is not read, so nothing can follow it.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);

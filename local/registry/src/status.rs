@@ -207,9 +207,23 @@ impl ApiError {
         )
     }
 
+    /// The body did not come within the time that a request has.
+    pub(crate) fn body_timeout(limit: Duration) -> Self {
+        let message = format!(
+            "Timeout: the body of the request was not complete within {} s; send it at once",
+            limit.as_secs()
+        );
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout", message)
+    }
+
     /// The body is longer than `limit` bytes.
     pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("Request entity too large: limit is {limit}");
+        Self::too_large_because(&format!("limit is {limit}"))
+    }
+
+    /// The request is too large, or would make something too large.
+    pub(crate) fn too_large_because(why: &str) -> Self {
+        let message = format!("Request entity too large: {why}");
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",

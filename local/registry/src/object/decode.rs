@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::owners;
 use crate::{
     catalog::{Model, Resource, event_view},
+    depth,
     field_error::FieldError,
     schema::{duplicates, parse_json, prune, validate},
     status::ApiError,
@@ -109,6 +110,7 @@ fn refuse_wrong_types(resource: &Resource, object: &Value) -> Result<(), ApiErro
 
 /// Brings an object of the resource into its stored form.
 pub(crate) fn decode_value(resource: &Resource, mut object: Value) -> Result<Decoded, ApiError> {
+    depth::check(depth::depth(&object))?;
     if resource.model != Model::Custom {
         // The path says what it is.
         for (name, value) in [

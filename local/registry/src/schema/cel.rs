@@ -10,7 +10,7 @@ use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{Additional, Schema};
+use super::{Additional, Schema, nesting};
 use crate::field_error::{FieldError, child, entry, item};
 
 /// One rule, ready to run at its node.
@@ -63,6 +63,15 @@ pub(super) fn compile(node: &Value, path: &str, errors: &mut Vec<FieldError>) ->
 fn compile_one(types: &Value, rule: &Value) -> Result<CompiledRule, String> {
     let text = rule["rule"].as_str().unwrap_or_default().to_owned();
     let mut runnable = rule.clone();
+    for name in ["rule", "messageExpression"] {
+        let levels = nesting::levels(rule[name].as_str().unwrap_or_default());
+        if levels > nesting::MOST {
+            return Err(format!(
+                "expression recursion limit exceeded: {name} is nested more than {} levels deep",
+                nesting::MOST
+            ));
+        }
+    }
     if rule["optionalOldSelf"] == true {
         runnable["rule"] = Value::from(without_optional(&text));
     }

@@ -6,6 +6,7 @@
 
 mod cel;
 mod default;
+mod nesting;
 mod parse;
 mod prune;
 mod strict;

@@ -126,6 +126,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
+    /// A server-side apply is no object of its kind. Servers call it a fault of their own.
+    pub(crate) fn untyped(message: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// Something in the path or query of a request is not allowed.
     pub(crate) fn invalid_options(kind: &str, error: FieldError) -> Self {
         Self::invalid("meta.k8s.io", kind, "", &[error])

@@ -84,16 +84,18 @@ impl Writer<'_> {
         errors.extend(schema::validate(&resource.schema, object, old));
         errors.extend(rules::check(resource, object, old));
         let blocks = |error: &FieldError| match error.problem {
-            Problem::Required | Problem::TooLong | Problem::TooMany | Problem::TypeInvalid => true,
-            Problem::Duplicate | Problem::Invalid | Problem::NotSupported | Problem::Forbidden => {
-                false
-            }
+            Problem::Required
+            | Problem::TooLong
+            | Problem::TooMany
+            | Problem::TypeInvalid
+            | Problem::NotSupported => true,
+            Problem::Duplicate | Problem::Invalid | Problem::Forbidden => false,
         };
         if errors.iter().any(blocks) {
             if resource.schema.has_rules() {
                 errors.push(FieldError::invalid(
                     "",
-                    Value::from("null"),
+                    Value::Null,
                     "some validation rules were not checked because the object was invalid; \
                      correct the existing errors to complete validation",
                 ));

@@ -4,12 +4,13 @@ mod apply;
 mod bounds;
 mod fields;
 mod managed;
+mod typed;
 
 use json_patch::PatchOperation;
 use serde_json::Value;
 
 use self::bounds::Bounds;
-pub(crate) use self::{apply::Apply, managed::Manager};
+pub(crate) use self::{apply::Apply, managed::Manager, typed::check as check_types};
 use crate::{
     catalog::{Model, Resource},
     depth,

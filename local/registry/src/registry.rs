@@ -11,8 +11,10 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::{
+    auth::Tokens,
     catalog::{Catalog, Resource},
     faults::Faults,
+    guard::StatusGuard,
     object::Writer,
     status::ApiError,
     store::{Limits, Store, StoreError},
@@ -44,6 +46,7 @@ struct Shared {
     state: Mutex<State>,
     clock: Clock,
     token: Option<String>,
+    status_guard: Option<StatusGuard>,
     faults: Faults,
 }
 
@@ -59,6 +62,7 @@ pub(crate) struct State {
 pub struct Builder {
     clock: Clock,
     token: Option<String>,
+    status_guard: Option<StatusGuard>,
     limits: Limits,
     seed: Option<u64>,
 }
@@ -69,6 +73,13 @@ impl Builder {
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Reserves the status of one resource for a controller. Without it every caller may write it.
+    #[must_use]
+    pub fn guard_status(mut self, guard: StatusGuard) -> Self {
+        self.status_guard = Some(guard);
         self
     }
 
@@ -126,6 +137,7 @@ impl Builder {
                 }),
                 clock: self.clock,
                 token: self.token,
+                status_guard: self.status_guard,
                 faults: Faults::default(),
             }),
         };
@@ -141,6 +153,7 @@ impl Registry {
         Builder {
             clock,
             token: None,
+            status_guard: None,
             limits: Limits {
                 changes: HISTORY,
                 bytes: HISTORY_BYTES,
@@ -160,8 +173,15 @@ impl Registry {
         self.lock().store.compact();
     }
 
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.shared.token.as_deref()
+    pub(crate) fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            administrator: self.shared.token.as_deref(),
+            controller: self.status_guard().map(|guard| guard.token.as_str()),
+        }
+    }
+
+    pub(crate) fn status_guard(&self) -> Option<&StatusGuard> {
+        self.shared.status_guard.as_ref()
     }
 
     /// The time, to the second as objects have it.

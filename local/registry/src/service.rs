@@ -140,9 +140,10 @@ where
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_end_matches('/');
     let is_health = |path: &str| ["/healthz", "/livez", "/readyz"].contains(&path);
-    let caller = auth::caller(registry.token(), path, &parts.headers);
+    let caller = auth::caller(registry.tokens(), path, &parts.headers);
+    let by_controller = caller.is_controller();
     let (path, is_known) = match caller {
-        Caller::Administrator(path) => (path, true),
+        Caller::Administrator(path) | Caller::Controller(path) => (path, true),
         Caller::Anonymous => (path, false),
         Caller::Unknown => return Err(ApiError::unauthorized().into()),
     };
@@ -160,13 +161,14 @@ where
         let body = full(document.to_string());
         return Ok(respond(StatusCode::OK, "application/json", body));
     }
-    let Some(call) = read(registry, &parts, path, body).await? else {
+    let Some(mut call) = read(registry, &parts, path, body).await? else {
         return Ok(respond(
             StatusCode::NOT_FOUND,
             TEXT,
             full("404 page not found\n"),
         ));
     };
+    call.by_controller = by_controller;
     let reply = with_faults(registry, call).await?;
     Ok(reply.into_response())
 }
@@ -253,6 +255,7 @@ where
         headers: parts.headers.clone(),
         body: collect(body).await?,
         stale: 0,
+        by_controller: false,
     }))
 }
 

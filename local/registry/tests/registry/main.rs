@@ -9,6 +9,7 @@
 mod controller;
 mod definitions;
 mod faults;
+mod guard;
 mod hostile;
 mod restart;
 mod server;

@@ -38,7 +38,7 @@ pub struct Hosts {
     #[schemars(length(min = 1, max = 2))]
     #[x_kube(
         validation = Rule::new("self.all(p, p >= 1 && p <= 65535)").message("a port is a number from 1 to 65535"),
-        validation = Rule::new("self.size() == 1 || self[0] != self[1]").message("the two ports are the same; give one port to recreate in place, or two different ports"),
+        validation = Rule::new("self.size() != 2 || self[0] != self[1]").message("the two ports are the same; give one port to recreate in place, or two different ports"),
         validation = Rule::new("self == oldSelf").message("ports cannot be changed; create a new release for other ports"),
     )]
     pub ports: Vec<u16>,

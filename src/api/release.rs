@@ -45,12 +45,36 @@ pub fn is_a_version(text: &str) -> bool {
     status = "BlueGreenReleaseStatus",
     derive = "PartialEq",
     doc = "One application on EC2 behind an Elastic Load Balancer, and the version of it that should be live. Changing `spec.version` is a release: new targets are started, registered and healthy before old ones are deregistered, and an old one is stopped only after proof that nothing is in flight on it.",
-    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "The version that should be live"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where the release stands"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the desired version is live and nothing is left to do"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", description = "What it does or waits for, and until when"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "The time since it was created"),
-    validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name is at most 63 characters long; give a shorter name"),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".spec.version",
+        description = "The version that should be live"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Where the release stands"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the desired version is live and nothing is left to do"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.message",
+        description = "What it does or waits for, and until when"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "The time since it was created"
+    )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(

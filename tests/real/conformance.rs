@@ -64,6 +64,10 @@ fn tell(side: Side, suite: &mut Suite, name: &str, verdict: &Verdict, took: Dura
         (_, Verdict::Passed) => suite.passed(side, name, took),
         (_, Verdict::Failed(failure)) => suite.failed(side, name, &failure.to_string()),
         (Side::Real, Verdict::Lacking(feature)) => suite.lacks(name, &feature.to_string()),
+        (Side::Real, Verdict::OtherRelease(releases)) => {
+            suite.lacks(name, &format!("answer of {releases}"))
+        }
+        (Side::Registry, Verdict::OtherRelease(_)) => {}
         // What the real server is too old for is covered there, so nothing may be left out.
         (Side::Registry, Verdict::Lacking(feature)) => {
             suite.failed(side, name, &format!("the registry lacks {feature}"));

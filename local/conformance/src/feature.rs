@@ -28,7 +28,8 @@ pub enum Feature {
     PreciseCauses,
     /// Somebody empties and removes namespaces that are deleted: the controller manager does.
     NamespaceController,
-    /// Somebody ends deletions in the foreground: the controller manager does.
+    /// Dependents go with their owners, and deletions in the foreground end: the controller manager
+    /// does both.
     GarbageCollector,
     /// The server can be made to forget its history now.
     Forgetting,

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{Case, Failure, Feature, Server, cases, stage};
+use crate::{Case, Failure, Feature, Releases, Server, cases, stage};
 
 /// The longest that a case may take. A server or a case that hangs must not hang the suite.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -16,6 +16,8 @@ pub enum Verdict {
     Failed(Failure),
     /// It did not, as was expected: it lacks what the case needs.
     Lacking(Feature),
+    /// It was not asked: it is of another release than the case.
+    OtherRelease(Releases),
 }
 
 impl fmt::Display for Verdict {
@@ -24,6 +26,9 @@ impl fmt::Display for Verdict {
             Self::Passed => formatter.write_str("ok"),
             Self::Failed(failure) => write!(formatter, "FAILED: {failure}"),
             Self::Lacking(feature) => write!(formatter, "not on this server: needs {feature}"),
+            Self::OtherRelease(releases) => {
+                write!(formatter, "not of this release: holds for {releases}")
+            }
         }
     }
 }
@@ -54,6 +59,12 @@ impl Report {
         self.count(|verdict| matches!(verdict, Verdict::Failed(_)))
     }
 
+    /// How many are about other releases of Kubernetes.
+    #[must_use]
+    pub fn other_release(&self) -> usize {
+        self.count(|verdict| matches!(verdict, Verdict::OtherRelease(_)))
+    }
+
     fn count(&self, counts: impl Fn(&Verdict) -> bool) -> usize {
         let verdicts = self.verdicts.iter();
         verdicts.filter(|(_, verdict)| counts(verdict)).count()
@@ -64,10 +75,11 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} passed, {} failed, {} not on this server",
+            "{} passed, {} failed, {} not on this server, {} not of this release",
             self.passed(),
             self.failed(),
-            self.lacking()
+            self.lacking(),
+            self.other_release()
         )
     }
 }
@@ -81,12 +93,17 @@ pub async fn run(
     chosen: impl Fn(&Case) -> bool,
     mut tell: impl FnMut(&Case, &Verdict),
 ) -> Result<Report, Failure> {
+    let minor = server.minor().await?;
     stage::define(server).await?;
     let mut report = Report::default();
     for case in cases().iter().filter(|case| chosen(case)) {
-        let ended = tokio::time::timeout(LIMIT, run_one(server, case)).await;
-        let ended = ended.unwrap_or_else(|_| Err(Failure::new(format!("no end within {LIMIT:?}"))));
-        let verdict = verdict(ended, server.first_lacking(case.needs));
+        let verdict = if case.releases.contain(minor) {
+            let ended = tokio::time::timeout(LIMIT, run_one(server, case)).await;
+            let late = |_| Err(Failure::new(format!("no end within {LIMIT:?}")));
+            verdict(ended.unwrap_or_else(late), server.first_lacking(case.needs))
+        } else {
+            Verdict::OtherRelease(case.releases)
+        };
         tell(case, &verdict);
         report.verdicts.push((case, verdict));
     }

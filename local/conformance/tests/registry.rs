@@ -55,12 +55,11 @@ fn main() -> ExitCode {
         }
     };
     println!("conformance of the registry: {report}");
-    // Nothing may be lacking here: what the real server is too old for is covered by this run.
-    let all_passed = report
-        .verdicts
-        .iter()
-        .all(|(_, verdict)| *verdict == Verdict::Passed);
-    if all_passed && !report.verdicts.is_empty() {
+    // Nothing may be lacking here: what the real server is too old for is covered by this run. What
+    // the registry's own release answers otherwise is covered by a case of that release.
+    let holds = |verdict: &Verdict| matches!(verdict, Verdict::Passed | Verdict::OtherRelease(_));
+    let all_hold = report.verdicts.iter().all(|(_, verdict)| holds(verdict));
+    if all_hold && report.passed() > 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -15,11 +15,21 @@ use crate::{
 /// In front of the token in a path.
 const PREFIX: &str = "/token/";
 
+/// The tokens that callers can have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tokens<'a> {
+    pub(crate) administrator: Option<&'a str>,
+    pub(crate) controller: Option<&'a str>,
+}
+
 /// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller<'a> {
     /// Who knows the token. With the path without the token in front of it.
     Administrator(&'a str),
+    /// The controller that a status is reserved for, which may do all else, too. With the path as
+    /// above.
+    Controller(&'a str),
     /// Who does not say.
     Anonymous,
     /// Who says something wrong.
@@ -28,15 +38,15 @@ pub(crate) enum Caller<'a> {
 
 /// Who sends a request, which may carry the token in either way. Without a token everyone is an
 /// administrator, which is for registries that are mounted in memory.
-pub(crate) fn caller<'a>(token: Option<&str>, path: &'a str, headers: &HeaderMap) -> Caller<'a> {
-    let Some(token) = token else {
-        return Caller::Administrator(path);
-    };
+pub(crate) fn caller<'a>(tokens: Tokens<'_>, path: &'a str, headers: &HeaderMap) -> Caller<'a> {
     let (given, path) = if let Some(rest) = path.strip_prefix(PREFIX) {
         rest.split_at(rest.find('/').unwrap_or(rest.len()))
     } else {
         let Some(value) = headers.get(AUTHORIZATION) else {
-            return Caller::Anonymous;
+            return match tokens.administrator {
+                Some(_) => Caller::Anonymous,
+                None => Caller::Administrator(path),
+            };
         };
         let bearer = value
             .to_str()
@@ -44,7 +54,10 @@ pub(crate) fn caller<'a>(token: Option<&str>, path: &'a str, headers: &HeaderMap
             .and_then(|it| it.strip_prefix("Bearer "));
         (bearer.unwrap_or_default().trim(), path)
     };
-    if is_same(given, token) {
+    let fits = |token: &str| is_same(given, token);
+    if tokens.controller.is_some_and(fits) {
+        Caller::Controller(path)
+    } else if tokens.administrator.is_none_or(fits) {
         Caller::Administrator(path)
     } else {
         Caller::Unknown
@@ -123,11 +136,17 @@ mod tests {
     #[test]
     fn the_token_opens_as_a_header_and_as_a_path() {
         let mut headers = HeaderMap::new();
-        let who = |path, headers: &HeaderMap| caller(Some("s3cret"), path, headers);
+        let tokens = Tokens {
+            administrator: Some("s3cret"),
+            controller: Some("c0ntrol"),
+        };
+        let who = |path, headers: &HeaderMap| caller(tokens, path, headers);
         assert_eq!(who("/api", &headers), Caller::Anonymous);
         assert_eq!(who("/token/wrong/api", &headers), Caller::Unknown);
         let path = who("/token/s3cret/api", &headers);
         assert_eq!(path, Caller::Administrator("/api"));
+        let path = who("/token/c0ntrol/api", &headers);
+        assert_eq!(path, Caller::Controller("/api"));
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
         assert_eq!(who("/api", &headers), Caller::Administrator("/api"));
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cre"));

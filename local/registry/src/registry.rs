@@ -11,17 +11,23 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::{
+    auth::Tokens,
     catalog::{Catalog, Resource},
     faults::Faults,
+    guard::StatusGuard,
     object::Writer,
     status::ApiError,
-    store::{Store, StoreError},
+    store::{Limits, Store, StoreError},
 };
 
 /// How many changes a registry remembers for watches unless it is told otherwise. A client that
 /// is further behind lists again. Ten thousand changes of a few kilobytes each are small beside
 /// the process, and more than a client misses in a reconnect.
 const HISTORY: usize = 10_000;
+
+/// How many bytes of objects, as JSON, the history may hold unless the registry is told otherwise.
+/// In memory they take a few times as much, and so stay well below what a small machine has.
+const HISTORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// The namespaces that are there from the start.
 const NAMESPACES: [&str; 2] = ["default", "kube-system"];
@@ -40,6 +46,7 @@ struct Shared {
     state: Mutex<State>,
     clock: Clock,
     token: Option<String>,
+    status_guard: Option<StatusGuard>,
     faults: Faults,
 }
 
@@ -55,7 +62,8 @@ pub(crate) struct State {
 pub struct Builder {
     clock: Clock,
     token: Option<String>,
-    history: usize,
+    status_guard: Option<StatusGuard>,
+    limits: Limits,
     seed: Option<u64>,
 }
 
@@ -68,10 +76,24 @@ impl Builder {
         self
     }
 
+    /// Reserves the status of one resource for a controller. Without it every caller may write it.
+    #[must_use]
+    pub fn guard_status(mut self, guard: StatusGuard) -> Self {
+        self.status_guard = Some(guard);
+        self
+    }
+
     /// How many changes are remembered for watches; at least one. The default is 10 000.
     #[must_use]
     pub fn history(mut self, changes: usize) -> Self {
-        self.history = changes.max(1);
+        self.limits.changes = changes.max(1);
+        self
+    }
+
+    /// How many bytes of objects, as JSON, are remembered for watches. The default is 32 MiB.
+    #[must_use]
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
         self
     }
 
@@ -100,7 +122,7 @@ impl Builder {
     }
 
     fn build(self, path: Option<&Path>) -> Result<Registry, StoreError> {
-        let store = Store::open(path, self.history)?;
+        let store = Store::open(path, self.limits)?;
         let random = match self.seed {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => StdRng::from_rng(&mut rand::rng()),
@@ -115,6 +137,7 @@ impl Builder {
                 }),
                 clock: self.clock,
                 token: self.token,
+                status_guard: self.status_guard,
                 faults: Faults::default(),
             }),
         };
@@ -130,7 +153,11 @@ impl Registry {
         Builder {
             clock,
             token: None,
-            history: HISTORY,
+            status_guard: None,
+            limits: Limits {
+                changes: HISTORY,
+                bytes: HISTORY_BYTES,
+            },
             seed: None,
         }
     }
@@ -146,8 +173,15 @@ impl Registry {
         self.lock().store.compact();
     }
 
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.shared.token.as_deref()
+    pub(crate) fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            administrator: self.shared.token.as_deref(),
+            controller: self.status_guard().map(|guard| guard.token.as_str()),
+        }
+    }
+
+    pub(crate) fn status_guard(&self) -> Option<&StatusGuard> {
+        self.shared.status_guard.as_ref()
     }
 
     /// The time, to the second as objects have it.
@@ -200,7 +234,7 @@ impl Registry {
         if dry_run {
             return Ok(answer);
         }
-        writer.finish_terminating();
+        writer.settle()?;
         let transaction = writer.transaction;
         let definitions_changed = transaction
             .touched()

@@ -174,7 +174,11 @@ fn field_term(resource: &Resource, term: &str) -> Result<FieldTerm, ApiError> {
 fn stored_path(resource: &Resource, path: &str) -> String {
     match resource.model {
         Model::Event(_) => event_view::stored_path(path),
-        Model::Namespace | Model::Lease | Model::Definition | Model::Custom => path.to_owned(),
+        Model::Namespace
+        | Model::Lease
+        | Model::ControllerRevision
+        | Model::Definition
+        | Model::Custom => path.to_owned(),
     }
 }
 
@@ -195,7 +199,7 @@ fn is_selectable(resource: &Resource, path: &str) -> bool {
                     || path.starts_with("involvedObject.")
                     || path.starts_with("regarding.")
             }
-            Model::Lease | Model::Definition | Model::Custom => false,
+            Model::Lease | Model::ControllerRevision | Model::Definition | Model::Custom => false,
         }
 }
 

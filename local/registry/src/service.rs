@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::pending,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,6 +31,10 @@ use crate::{
 
 /// The longest body that is read, in bytes: the limit of API servers.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// How long a body may take to come: what API servers give a whole request. On tokio's clock, as
+/// all agreements with a client.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The type of answers that are not JSON.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -135,9 +140,10 @@ where
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_end_matches('/');
     let is_health = |path: &str| ["/healthz", "/livez", "/readyz"].contains(&path);
-    let caller = auth::caller(registry.token(), path, &parts.headers);
+    let caller = auth::caller(registry.tokens(), path, &parts.headers);
+    let by_controller = caller.is_controller();
     let (path, is_known) = match caller {
-        Caller::Administrator(path) => (path, true),
+        Caller::Administrator(path) | Caller::Controller(path) => (path, true),
         Caller::Anonymous => (path, false),
         Caller::Unknown => return Err(ApiError::unauthorized().into()),
     };
@@ -155,13 +161,14 @@ where
         let body = full(document.to_string());
         return Ok(respond(StatusCode::OK, "application/json", body));
     }
-    let Some(call) = read(registry, &parts, path, body).await? else {
+    let Some(mut call) = read(registry, &parts, path, body).await? else {
         return Ok(respond(
             StatusCode::NOT_FOUND,
             TEXT,
             full("404 page not found\n"),
         ));
     };
+    call.by_controller = by_controller;
     let reply = with_faults(registry, call).await?;
     Ok(reply.into_response())
 }
@@ -248,6 +255,7 @@ where
         headers: parts.headers.clone(),
         body: collect(body).await?,
         stale: 0,
+        by_controller: false,
     }))
 }
 
@@ -256,7 +264,9 @@ where
     B: HttpBody,
     B::Error: Into<BoxError>,
 {
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    let collecting = Limited::new(body, BODY_LIMIT).collect();
+    let collected = tokio::time::timeout(BODY_TIMEOUT, collecting).await;
+    match collected.map_err(|_| ApiError::body_timeout(BODY_TIMEOUT))? {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(BODY_LIMIT)),
         Err(error) => Err(ApiError::bad_request(format!(
@@ -317,7 +327,8 @@ async fn with_faults(registry: &Registry, mut call: Call) -> Result<Reply, Failu
 fn refusal(error: &ApiError) -> Response<Body> {
     let body = full(error.to_json().to_string());
     let mut response = respond(error.code, "application/json", body);
-    if error.code == StatusCode::PAYLOAD_TOO_LARGE {
+    let incomplete = [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::REQUEST_TIMEOUT];
+    if incomplete.contains(&error.code) {
         // The rest of the body is not read, so nothing can follow it.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);

@@ -126,6 +126,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
+    /// A server-side apply is no object of its kind. Servers call it a fault of their own.
+    pub(crate) fn untyped(message: &str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// Something in the path or query of a request is not allowed.
     pub(crate) fn invalid_options(kind: &str, error: FieldError) -> Self {
         Self::invalid("meta.k8s.io", kind, "", &[error])
@@ -207,9 +212,23 @@ impl ApiError {
         )
     }
 
+    /// The body did not come within the time that a request has.
+    pub(crate) fn body_timeout(limit: Duration) -> Self {
+        let message = format!(
+            "Timeout: the body of the request was not complete within {} s; send it at once",
+            limit.as_secs()
+        );
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout", message)
+    }
+
     /// The body is longer than `limit` bytes.
     pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("Request entity too large: limit is {limit}");
+        Self::too_large_because(&format!("limit is {limit}"))
+    }
+
+    /// The request is too large, or would make something too large.
+    pub(crate) fn too_large_because(why: &str) -> Self {
+        let message = format!("Request entity too large: {why}");
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",

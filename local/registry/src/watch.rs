@@ -31,6 +31,10 @@ const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a watch lasts where the client does not say. Servers choose 30 to 60 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
+/// The longest that a watch lasts, however long a client asks for. Further ahead than any client
+/// means, and near enough for a clock to count.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Says in a bookmark that all objects which were there at the start have been sent.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
@@ -87,6 +91,7 @@ impl Watcher {
         };
         drop(state);
         let timeout = timeout_seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let timeout = timeout.min(LONGEST_TIMEOUT);
         let mut watcher = Self {
             resource: Arc::clone(&call.resource),
             namespace: call.target.namespace.clone(),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Api, Failure, Outcome,
-    answer::{Answer, version},
+    answer::{Answer, text, version},
     api::APPLY,
     check::{holds, same},
 };
@@ -14,6 +14,8 @@ super::list! { "apply":
     a_field_of_another_manager_is_a_conflict,
     a_forced_apply_takes_the_fields_over,
     what_a_manager_no_longer_wants_goes_unless_another_owns_it,
+    an_applied_parent_goes_with_its_last_field from 22,
+    an_apply_must_fit_the_types_of_its_kind from 25 until 36,
     lists_are_merged_as_their_type_says,
     an_update_takes_fields_over_without_a_conflict,
     an_update_owns_what_it_brought,
@@ -114,6 +116,65 @@ async fn what_a_manager_no_longer_wants_goes_unless_another_owns_it(api: Api) ->
         json!({"size": 1, "mode": "Auto", "ratio": 2, "colours": {"b": "2"}})
     );
     same!(*owned(&object, "ann"), json!({"f:spec": {"f:ratio": {}}}));
+    Ok(())
+}
+
+async fn an_applied_parent_goes_with_its_last_field(api: Api) -> Outcome {
+    let spec = json!({"size": 1, "colours": {"a": "1"}, "parts": [{"name": "a"}]});
+    apply(&api, "ann", spec, "").await?.ok()?;
+    let object = apply(&api, "ann", json!({"size": 1}), "").await?.ok()?;
+    same!(object["spec"], json!({"size": 1, "mode": "Auto"}));
+    // It stays where another manager has something in it.
+    let spec = json!({"size": 1, "colours": {"a": "1"}});
+    apply(&api, "ann", spec, "").await?.ok()?;
+    apply(&api, "bob", json!({"colours": {"b": "2"}}), "")
+        .await?
+        .ok()?;
+    let object = apply(&api, "ann", json!({"size": 1}), "").await?.ok()?;
+    same!(object["spec"]["colours"], json!({"b": "2"}));
+    // An empty parent that is applied is owned as it is.
+    let spec = json!({"size": 1, "extra": {}});
+    let object = apply(&api, "ann", spec, "").await?.ok()?;
+    same!(object["spec"]["extra"], json!({}));
+    Ok(())
+}
+
+/// A server makes a typed value of the patch first, and calls it a fault of its own where it
+/// cannot.
+async fn an_apply_must_fit_the_types_of_its_kind(api: Api) -> Outcome {
+    let start = format!(
+        "failed to create typed patch object ({}/one; conformance.bluegreen.dev/v1, Kind=Widget): ",
+        api.namespace
+    );
+    for (spec, fault) in [
+        (
+            json!({"size": "large"}),
+            ".spec.size: expected numeric (int or float), got string",
+        ),
+        (
+            json!({"size": 1, "owner": 5}),
+            ".spec.owner: expected string, got &value.valueUnstructured{Value:5}",
+        ),
+        (
+            json!({"size": 1, "weight": 5}),
+            ".spec.weight: field not declared in schema",
+        ),
+        (
+            json!({"size": 1, "parts": [{"name": "a", "colour": "red"}]}),
+            ".spec.parts[name=\"a\"].colour: field not declared in schema",
+        ),
+    ] {
+        // Whatever is to become of unknown fields elsewhere.
+        for validation in ["Ignore", "Warn", "Strict"] {
+            let more = format!("&fieldValidation={validation}");
+            let answer = apply(&api, "ann", spec.clone(), &more).await?;
+            same!(answer.code, 500);
+            same!(
+                text(&answer.body, "/message"),
+                format!("{start}{fault}").as_str()
+            );
+        }
+    }
     Ok(())
 }
 

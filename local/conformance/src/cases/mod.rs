@@ -7,10 +7,12 @@ mod discovery;
 mod events;
 mod leases;
 mod objects;
+mod owners;
 mod patches;
 mod reads;
 mod refusals;
 mod releases;
+mod revisions;
 mod tables;
 mod validation;
 mod watches;
@@ -19,7 +21,7 @@ use std::{fmt, sync::LazyLock};
 
 use futures::future::LocalBoxFuture;
 
-use crate::{Api, Feature, Outcome};
+use crate::{Api, Feature, Outcome, Releases};
 
 /// One thing that a server must do.
 pub struct Case {
@@ -29,6 +31,8 @@ pub struct Case {
     pub name: &'static str,
     /// What the server must have for it.
     pub needs: &'static [Feature],
+    /// The releases of Kubernetes whose answers it expects.
+    pub releases: Releases,
     pub(crate) run: fn(Api) -> LocalBoxFuture<'static, Outcome>,
 }
 
@@ -44,14 +48,16 @@ impl fmt::Display for Case {
     }
 }
 
-/// The cases of one area, with what each needs of a server.
+/// The cases of one area, with what each needs of a server, and from and until which minor release
+/// of Kubernetes it holds: `name [Cel] from 25 until 33`.
 macro_rules! cases {
-    ($area:literal: $($name:ident $([$($feature:ident),+])?),+ $(,)?) => {
+    ($area:literal: $($name:ident $([$($feature:ident),+])? $(from $from:literal)? $(until $until:literal)?),+ $(,)?) => {
         pub(super) const CASES: &[$crate::Case] = &[
             $($crate::Case {
                 area: $area,
                 name: stringify!($name),
                 needs: &[$($($crate::Feature::$feature),+)?],
+                releases: $crate::Releases::ALL$(.from($from))?$(.until($until))?,
                 run: |api| Box::pin($name(api)),
             }),+
         ];
@@ -67,9 +73,11 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         patches::CASES,
         apply::CASES,
         deletion::CASES,
+        owners::CASES,
         validation::CASES,
         tables::CASES,
         leases::CASES,
+        revisions::CASES,
         events::CASES,
         definitions::CASES,
         discovery::CASES,

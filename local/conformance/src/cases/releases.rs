@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Api, Failure, Outcome,
     answer::text,
-    api::TABLE,
+    api::{APPLY, TABLE},
     check::{holds, same},
     stage::define_and_wait,
 };
@@ -14,6 +14,10 @@ super::list! { "releases":
     the_shipped_kind_is_served,
     a_shipped_example_is_valid,
     rules_between_fields_are_asked [Cel],
+    a_null_is_as_good_as_nothing [Cel],
+    a_name_that_is_too_long_is_refused_by_name [PreciseCauses],
+    an_empty_list_of_ports_is_refused_in_words [Cel],
+    a_wrong_word_stops_the_rules [Cel] from 28,
 }
 
 fn definition() -> Value {
@@ -89,5 +93,66 @@ async fn rules_between_fields_are_asked(api: Api) -> Outcome {
         message.starts_with("BlueGreenRelease.bluegreen.dev \"snackgame\" is invalid: spec.fleet"),
         "{message}"
     );
+    Ok(())
+}
+
+async fn a_null_is_as_good_as_nothing(api: Api) -> Outcome {
+    let path = define(&api).await?;
+    let (mut none, mut both) = (example(&api), example(&api));
+    none["spec"]["fleet"]["hosts"] = json!(null);
+    both["spec"]["fleet"]["existing"] = json!(null);
+    both["spec"]["fleet"]["hosts"]["stop"]["command"] = json!(null);
+    both["spec"]["promotion"] = json!(null);
+    both["spec"]["aws"] = json!(null);
+    both["spec"]["drain"] = json!({"inFlight": null});
+    let message = api.post(&path, &none).await?.refused(422, "Invalid")?;
+    holds!(
+        message.contains("spec.fleet: Invalid value: ") && message.contains("exactly one"),
+        "{message}"
+    );
+    let one = format!("{path}/snackgame?fieldManager=ann");
+    let message = api.patch(&one, APPLY, &none).await?;
+    message.refused(422, "Invalid")?;
+    api.patch(&one, APPLY, &both).await?.ok_with(201)?;
+    api.delete(&format!("{path}/snackgame")).await?.ok()?;
+    api.post(&path, &both).await?.ok_with(201)?;
+    Ok(())
+}
+
+async fn a_name_that_is_too_long_is_refused_by_name(api: Api) -> Outcome {
+    let path = define(&api).await?;
+    let mut wanted = example(&api);
+    wanted["metadata"]["name"] = json!("a".repeat(64));
+    let message = api.post(&path, &wanted).await?.refused(422, "Invalid")?;
+    holds!(message.contains("metadata.name: Too long: "), "{message}");
+    holds!(message.contains("63"), "{message}");
+    Ok(())
+}
+
+async fn an_empty_list_of_ports_is_refused_in_words(api: Api) -> Outcome {
+    let path = define(&api).await?;
+    let mut wanted = example(&api);
+    wanted["spec"]["fleet"]["hosts"]["ports"] = json!([]);
+    let message = api.post(&path, &wanted).await?.refused(422, "Invalid")?;
+    let words = "spec.fleet.hosts.ports in body should have at least 1 items";
+    holds!(message.contains(words), "{message}");
+    // A server asks the rules all the same, so each must hold its own with an empty list.
+    holds!(!message.contains("out of bounds"), "{message}");
+    Ok(())
+}
+
+async fn a_wrong_word_stops_the_rules(api: Api) -> Outcome {
+    let path = define(&api).await?;
+    let mut wanted = example(&api);
+    wanted["spec"]["promotion"] = json!({"mode": "Later"});
+    wanted["spec"]["fleet"] = json!({});
+    let message = api.post(&path, &wanted).await?.refused(422, "Invalid")?;
+    holds!(
+        message.contains("spec.promotion.mode: Unsupported value: \"Later\": supported values: "),
+        "{message}"
+    );
+    let rest = "some validation rules were not checked because the object was invalid";
+    holds!(message.contains(rest), "{message}");
+    holds!(!message.contains("exactly one"), "{message}");
     Ok(())
 }

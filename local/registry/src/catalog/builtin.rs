@@ -14,6 +14,7 @@ pub(super) fn resources() -> Vec<Resource> {
     vec![
         namespaces(),
         events(EventView::Core),
+        controller_revisions(),
         definitions(),
         leases(),
         events(EventView::Events),
@@ -131,6 +132,32 @@ fn leases() -> Resource {
         Column::age_as_text(),
     ];
     resource(&names, Model::Lease, schema, columns)
+}
+
+fn controller_revisions() -> Resource {
+    let names = Names {
+        group: "apps",
+        plural: "controllerrevisions",
+        singular: "controllerrevision",
+        kind: "ControllerRevision",
+        short: &[],
+    };
+    // The data is raw JSON to a server, which owns and compares it as a whole.
+    let schema = json!({"type": "object", "required": ["revision"],
+    "description": "ControllerRevision implements an immutable snapshot of state data.",
+    "properties": {
+        "data": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            "x-kubernetes-map-type": "atomic",
+            "description": "Data is the serialized representation of the state."},
+        "revision": {"type": "integer", "format": "int64",
+            "description": "Revision indicates the revision of the state represented by Data."}}});
+    let columns = vec![
+        Column::name(),
+        Column::path("Controller", "string", ".metadata.ownerReferences").with(Cell::Controller),
+        Column::path("Revision", "string", ".revision").with(Cell::Revision),
+        Column::age_as_text(),
+    ];
+    resource(&names, Model::ControllerRevision, schema, columns)
 }
 
 fn definitions() -> Resource {

@@ -36,6 +36,7 @@ pub(crate) fn to_served(resource: &Resource, object: &mut Value) {
         Model::Event(EventView::Core)
         | Model::Namespace
         | Model::Lease
+        | Model::ControllerRevision
         | Model::Definition
         | Model::Custom => {}
     }

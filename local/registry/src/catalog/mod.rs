@@ -18,6 +18,8 @@ pub(crate) enum Model {
     /// Holds namespaced objects; they go when it goes.
     Namespace,
     Lease,
+    /// A snapshot that a controller keeps of what it rolls out. Its data never changes.
+    ControllerRevision,
     /// Stored once, as `v1` has it, and served as `v1` and as `events.k8s.io/v1`.
     Event(EventView),
     /// A CustomResourceDefinition; its kinds' objects go when it goes.
@@ -82,7 +84,7 @@ impl Resource {
     pub(crate) fn counts_generations(&self) -> bool {
         match self.model {
             Model::Definition | Model::Custom => true,
-            Model::Namespace | Model::Lease | Model::Event(_) => false,
+            Model::Namespace | Model::Lease | Model::ControllerRevision | Model::Event(_) => false,
         }
     }
 
@@ -90,14 +92,16 @@ impl Resource {
     pub(crate) fn is_created_by_update(&self) -> bool {
         match self.model {
             Model::Lease | Model::Event(_) => true,
-            Model::Namespace | Model::Definition | Model::Custom => false,
+            Model::Namespace | Model::ControllerRevision | Model::Definition | Model::Custom => {
+                false
+            }
         }
     }
 
     /// Whether an update may leave out the resource version.
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         match self.model {
-            Model::Namespace | Model::Event(_) => true,
+            Model::Namespace | Model::ControllerRevision | Model::Event(_) => true,
             Model::Lease | Model::Definition | Model::Custom => false,
         }
     }
@@ -125,6 +129,13 @@ impl Catalog {
         self.resources.iter().find(|resource| {
             resource.group == group && resource.version == version && resource.plural == plural
         })
+    }
+
+    /// The resource of a kind, which an owner reference names by `group/version` and kind.
+    pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.resources
+            .iter()
+            .find(|resource| resource.kind == kind && resource.api_version() == api_version)
     }
 
     /// Whether a group's version is there without a definition.

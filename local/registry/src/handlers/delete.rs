@@ -16,7 +16,7 @@ use crate::{
 
 /// Deletes one object.
 pub(super) fn one(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
-    let (options, dry_run) = DeleteOptions::parse(&call.body)?;
+    let (options, dry_run) = DeleteOptions::parse(&call.body, &call.query)?;
     let deletion = registry.write(
         &call.resource,
         dry_run || call.is_dry_run(),
@@ -33,7 +33,7 @@ pub(super) fn one(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
 
 /// Deletes the objects that a selector selects.
 pub(super) fn many(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
-    let (_, dry_run) = DeleteOptions::parse(&call.body)?;
+    let (options, dry_run) = DeleteOptions::parse(&call.body, &call.query)?;
     let selector = Selector::parse(
         &call.resource,
         call.query.get("labelSelector"),
@@ -48,7 +48,7 @@ pub(super) fn many(registry: &Registry, call: &Call) -> Result<Reply, ApiError> 
                 .list(&resource.storage, &call.target.namespace);
             objects.retain(|(_, object)| selector.matches(object));
             for (key, _) in &objects {
-                writer.delete(resource, key, &DeleteOptions::default())?;
+                writer.delete(resource, key, &options)?;
             }
             Ok(objects)
         },

@@ -19,6 +19,7 @@ pub(crate) use self::{
 use crate::{
     Registry, Verb,
     catalog::Resource,
+    guard,
     object::Scope,
     request::{Form, Query, Target},
     service::Reply,
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// A read sees the state of so many writes ago.
     pub(crate) stale: usize,
+    /// Whether it comes from the controller that a status is reserved for.
+    pub(crate) by_controller: bool,
 }
 
 impl Call {
@@ -75,6 +78,7 @@ impl Call {
 /// Carries a request out.
 pub(crate) fn answer(registry: &Registry, call: &Call) -> Result<Reply, ApiError> {
     options::check(call)?;
+    guard::check(registry, call)?;
     match call.verb {
         Verb::Get => read::get(registry, call),
         Verb::List => read::list(registry, call),

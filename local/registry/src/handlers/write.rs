@@ -128,6 +128,12 @@ fn apply(registry: &Registry, call: &Call, validation: FieldValidation) -> Resul
         ));
     };
     let wanted: Value = patch::parse_yaml(&call.body)?;
+    patch::check_types(
+        &call.resource,
+        &call.target.namespace,
+        &call.target.name,
+        &wanted,
+    )?;
     let decoded = decode_value(&call.resource, wanted)?;
     let warnings = check(&call.resource, validation, decoded.remarks)?;
     let wanted = decoded.object;

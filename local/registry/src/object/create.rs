@@ -142,7 +142,7 @@ impl Writer<'_> {
                     fields.remove("status");
                 }
             }
-            Model::Custom | Model::Lease | Model::Event(_) => {}
+            Model::Custom | Model::Lease | Model::ControllerRevision | Model::Event(_) => {}
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::owners;
 use crate::{
     catalog::{Model, Resource, event_view},
+    depth,
     field_error::FieldError,
     schema::{duplicates, parse_json, prune, validate},
     status::ApiError,
@@ -108,6 +110,7 @@ fn refuse_wrong_types(resource: &Resource, object: &Value) -> Result<(), ApiErro
 
 /// Brings an object of the resource into its stored form.
 pub(crate) fn decode_value(resource: &Resource, mut object: Value) -> Result<Decoded, ApiError> {
+    depth::check(depth::depth(&object))?;
     if resource.model != Model::Custom {
         // The path says what it is.
         for (name, value) in [
@@ -129,8 +132,15 @@ pub(crate) fn decode_value(resource: &Resource, mut object: Value) -> Result<Dec
         .collect();
     remarks.dedup();
     if resource.model != Model::Custom {
-        // Go's decoder leaves the zero value where a typed field is null.
+        // Go's decoder leaves the zero value where a typed field is null. Raw data is not decoded.
+        let data = match resource.model {
+            Model::ControllerRevision => object["data"].take(),
+            _ => Value::Null,
+        };
         remove_nulls(&mut object);
+        if !data.is_null() {
+            object["data"] = data;
+        }
     }
     Ok(Decoded { object, remarks })
 }
@@ -204,6 +214,10 @@ fn metadata(resource: &Resource, object: &mut Value) -> Result<Vec<String>, ApiE
         .is_some_and(|value| !finalizers(value))
     {
         return Err(wrong_metadata(resource, "finalizers"));
+    }
+    if let Some(references) = fields.get_mut("ownerReferences") {
+        let remarks = owners::normalize(references);
+        unknown.extend(remarks.ok_or_else(|| wrong_metadata(resource, "ownerReferences"))?);
     }
     for name in [
         "name",

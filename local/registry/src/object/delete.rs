@@ -2,32 +2,39 @@
 
 use serde_json::{Value, json};
 
-use super::{Writer, finalizers, is_terminating, text};
+use super::{
+    Writer, finalizers,
+    garbage::{Policy, set_or_remove},
+    is_terminating, text,
+};
 use crate::{
     catalog::{Model, Resource},
     crd,
     field_error::FieldError,
+    request::Query,
     status::{ApiError, GroupResource, deleted},
     store::Key,
 };
 
-/// What a deletion asks for. Who owns what is not followed, so a propagation policy has no effect.
+/// What a deletion asks for.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct DeleteOptions {
     pub(crate) uid: Option<String>,
     pub(crate) resource_version: Option<String>,
+    /// What becomes of the dependents.
+    pub(crate) policy: Option<Policy>,
 }
 
 impl DeleteOptions {
-    /// Reads a body, which may be empty.
-    pub(crate) fn parse(body: &[u8]) -> Result<(Self, bool), ApiError> {
-        if body.is_empty() {
-            return Ok((Self::default(), false));
-        }
-        let options: Value = serde_json::from_slice(body).map_err(|error| {
-            ApiError::bad_request(format!("the delete options are not JSON: {error}"))
-        })?;
-        check_policy(&options)?;
+    /// Reads a body. Where it is empty, the query may have a propagation policy.
+    pub(crate) fn parse(body: &[u8], query: &Query) -> Result<(Self, bool), ApiError> {
+        let options: Value = if body.is_empty() {
+            json!({"propagationPolicy": query.get("propagationPolicy")})
+        } else {
+            serde_json::from_slice(body).map_err(|error| {
+                ApiError::bad_request(format!("the delete options are not JSON: {error}"))
+            })?
+        };
         let precondition = |field: &str| {
             let value = &options["preconditions"][field];
             value.as_str().map(str::to_owned)
@@ -38,25 +45,26 @@ impl DeleteOptions {
         let parsed = Self {
             uid: precondition("uid"),
             resource_version: precondition("resourceVersion"),
+            policy: policy(&options)?,
         };
         Ok((parsed, dry_run))
     }
 }
 
-/// Refuses a propagation policy that does not exist.
-fn check_policy(options: &Value) -> Result<(), ApiError> {
-    let known = ["Foreground", "Background", "Orphan"];
-    match options["propagationPolicy"].as_str() {
-        Some(policy) if !known.contains(&policy) => {
-            let error = FieldError::not_supported(
-                "propagationPolicy",
-                Value::from(policy),
-                &["Foreground", "Background", "Orphan", "nil"].map(Value::from),
-            );
-            Err(ApiError::invalid_options("DeleteOptions", error))
-        }
-        _ => Ok(()),
-    }
+/// The propagation policy, if there is one; one that does not exist is refused.
+fn policy(options: &Value) -> Result<Option<Policy>, ApiError> {
+    let Some(text) = options["propagationPolicy"].as_str() else {
+        return Ok(None);
+    };
+    let known = Policy::parse(text).map(Some);
+    known.ok_or_else(|| {
+        let error = FieldError::not_supported(
+            "propagationPolicy",
+            Value::from(text),
+            &["Foreground", "Background", "Orphan", "nil"].map(Value::from),
+        );
+        ApiError::invalid_options("DeleteOptions", error)
+    })
 }
 
 /// What came of a deletion.
@@ -78,10 +86,11 @@ impl Writer<'_> {
     ) -> Result<Deletion, ApiError> {
         let object = self.existing(resource, key)?;
         check_preconditions(resource, key, &object, options)?;
-        if is_terminating(&object) {
+        let wanted = Policy::finalizers(options.policy, &object);
+        if is_terminating(&object) && finalizers(&object) == wanted {
             return Ok(Deletion::Pending(Value::clone(&object)));
         }
-        let waits = holds_others(resource) || !finalizers(&object).is_empty();
+        let waits = holds_others(resource) || !wanted.is_empty();
         if !waits {
             self.transaction.remove(key);
             let uid = text(&object, "/metadata/uid");
@@ -91,7 +100,15 @@ impl Writer<'_> {
                 uid,
             )));
         }
+        let was_terminating = is_terminating(&object);
         let mut object = Value::clone(&object);
+        let wanted = wanted.into_iter().map(Value::from).collect();
+        set_or_remove(&mut object, "finalizers", wanted);
+        if was_terminating {
+            // The same deletion, with another policy.
+            let stored = self.store_or_finish(resource, key, object);
+            return Ok(Deletion::Pending(Value::clone(&stored)));
+        }
         let metadata = &mut object["metadata"];
         metadata["deletionTimestamp"] = Value::from(self.now.clone());
         metadata["deletionGracePeriodSeconds"] = Value::from(0);
@@ -105,20 +122,19 @@ impl Writer<'_> {
         match resource.model {
             Model::Namespace => object["status"] = json!({"phase": "Terminating"}),
             Model::Definition => crd::mark_terminating(&mut object, &self.now),
-            Model::Lease | Model::Event(_) | Model::Custom => {}
+            Model::Lease | Model::ControllerRevision | Model::Event(_) | Model::Custom => {}
         }
         let stored = self.transaction.put(key.clone(), object);
         match resource.model {
             Model::Namespace => self.delete_content(&key.name)?,
             Model::Definition => self.delete_objects(&key.name)?,
-            Model::Lease | Model::Event(_) | Model::Custom => {}
+            Model::Lease | Model::ControllerRevision | Model::Event(_) | Model::Custom => {}
         }
         Ok(Deletion::Pending(Value::clone(&stored)))
     }
 
-    /// Removes namespaces and definitions that were only waiting for their last object. Called
-    /// once at the end of each transaction.
-    pub(crate) fn finish_terminating(&mut self) {
+    /// Removes namespaces and definitions that were only waiting for their last object.
+    pub(super) fn finish_terminating(&mut self) {
         let touched: Vec<Key> = self.transaction.touched().cloned().collect();
         for key in touched {
             if !key.namespace.is_empty() {
@@ -193,7 +209,7 @@ impl Writer<'_> {
 pub(super) fn holds_others(resource: &Resource) -> bool {
     match resource.model {
         Model::Namespace | Model::Definition => true,
-        Model::Lease | Model::Event(_) | Model::Custom => false,
+        Model::Lease | Model::ControllerRevision | Model::Event(_) | Model::Custom => false,
     }
 }
 

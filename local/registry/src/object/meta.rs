@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use super::owners;
 use crate::field_error::FieldError;
 
 static SUBDOMAIN: LazyLock<Regex> = LazyLock::new(|| {
@@ -112,26 +113,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     for finalizer in finalizers(object) {
         qualified("metadata.finalizers", finalizer, &mut errors);
     }
-    for owner in object["metadata"]["ownerReferences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        for (field, fault) in [
-            ("apiVersion", "version must not be empty"),
-            ("kind", "kind must not be empty"),
-            ("name", "name must not be empty"),
-            ("uid", "uid must not be empty"),
-        ] {
-            if owner[field].as_str().is_none_or(str::is_empty) {
-                errors.push(FieldError::invalid(
-                    &format!("metadata.ownerReferences.{field}"),
-                    owner[field].as_str().unwrap_or_default().into(),
-                    fault,
-                ));
-            }
-        }
-    }
+    errors.extend(owners::validate(object));
     errors
 }
 

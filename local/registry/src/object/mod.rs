@@ -6,7 +6,9 @@
 mod create;
 mod decode;
 mod delete;
+mod garbage;
 mod meta;
+mod owners;
 mod rules;
 mod update;
 
@@ -19,6 +21,7 @@ pub(crate) use self::{
     decode::{Decoded, FieldValidation, decode, decode_value},
     delete::{DeleteOptions, Deletion},
     meta::{finalizers, is_terminating, label_faults, text},
+    owners::owners,
     update::{Scope, refuse_other_name, wrong_uid},
 };
 use crate::{
@@ -79,18 +82,20 @@ impl Writer<'_> {
         mut errors: Vec<FieldError>,
     ) -> Result<(), ApiError> {
         errors.extend(schema::validate(&resource.schema, object, old));
-        errors.extend(rules::check(resource, object, old.is_none()));
+        errors.extend(rules::check(resource, object, old));
         let blocks = |error: &FieldError| match error.problem {
-            Problem::Required | Problem::TooLong | Problem::TooMany | Problem::TypeInvalid => true,
-            Problem::Duplicate | Problem::Invalid | Problem::NotSupported | Problem::Forbidden => {
-                false
-            }
+            Problem::Required
+            | Problem::TooLong
+            | Problem::TooMany
+            | Problem::TypeInvalid
+            | Problem::NotSupported => true,
+            Problem::Duplicate | Problem::Invalid | Problem::Forbidden => false,
         };
         if errors.iter().any(blocks) {
             if resource.schema.has_rules() {
                 errors.push(FieldError::invalid(
                     "",
-                    Value::from("null"),
+                    Value::Null,
                     "some validation rules were not checked because the object was invalid; \
                      correct the existing errors to complete validation",
                 ));

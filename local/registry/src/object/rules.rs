@@ -10,16 +10,29 @@ use crate::{
 
 /// Brings in what such a kind always has, also where it is empty.
 pub(super) fn complete(resource: &Resource, object: &mut Value) {
-    if resource.model == Model::Lease && object.get("spec").is_none() {
-        object["spec"] = Value::Object(Map::new());
+    match resource.model {
+        Model::Lease if object.get("spec").is_none() => {
+            object["spec"] = Value::Object(Map::new());
+        }
+        // A number in Go, which is zero where nobody sets it.
+        Model::ControllerRevision if object.get("revision").is_none() => {
+            object["revision"] = Value::from(0);
+        }
+        Model::Namespace
+        | Model::Lease
+        | Model::ControllerRevision
+        | Model::Event(_)
+        | Model::Definition
+        | Model::Custom => {}
     }
 }
 
-/// The faults of a new or changed object of such a kind.
-pub(super) fn check(resource: &Resource, object: &Value, is_new: bool) -> Vec<FieldError> {
+/// The faults of an object of such a kind. `old` is the one that it replaces.
+pub(super) fn check(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     match resource.model {
         Model::Lease => lease(object),
-        Model::Event(view) if is_new => event(object, view),
+        Model::ControllerRevision => controller_revision(object, old),
+        Model::Event(view) if old.is_none() => event(object, view),
         Model::Event(_) | Model::Namespace | Model::Definition | Model::Custom => Vec::new(),
     }
 }
@@ -35,6 +48,22 @@ fn lease(object: &Value) -> Vec<FieldError> {
             let path = format!("spec.{field}");
             errors.push(FieldError::invalid(&path, value.clone(), detail));
         }
+    }
+    errors
+}
+
+fn controller_revision(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if object.get("data").is_none() {
+        errors.push(FieldError::required("data", "data is mandatory"));
+    }
+    let revision = &object["revision"];
+    if revision.as_i64().is_some_and(|number| number < 0) {
+        let detail = "must be greater than or equal to 0";
+        errors.push(FieldError::invalid("revision", revision.clone(), detail));
+    }
+    if old.is_some_and(|old| old["data"] != object["data"]) {
+        errors.push(FieldError::invalid_unshown("data", "field is immutable"));
     }
     errors
 }

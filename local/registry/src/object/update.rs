@@ -47,7 +47,7 @@ pub(crate) fn wrong_uid(resource: &Resource, key: &Key, wanted: &str, found: &st
 fn stored_as(resource: &Resource, key: &Key) -> String {
     let group = match resource.model {
         Model::Custom | Model::Definition => resource.group.as_str(),
-        Model::Lease | Model::Event(_) | Model::Namespace => "",
+        Model::Lease | Model::ControllerRevision | Model::Event(_) | Model::Namespace => "",
     };
     let folders = ["/registry", group, &resource.plural, &key.namespace];
     let folders = folders.into_iter().filter(|folder| !folder.is_empty());
@@ -172,7 +172,11 @@ impl Writer<'_> {
         match resource.model {
             // Its finalizer is the server's business: it says that content may be left.
             Model::Namespace => carry(old, &mut new, "spec"),
-            Model::Definition | Model::Lease | Model::Event(_) | Model::Custom => {}
+            Model::Definition
+            | Model::Lease
+            | Model::ControllerRevision
+            | Model::Event(_)
+            | Model::Custom => {}
         }
         new
     }

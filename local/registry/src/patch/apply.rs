@@ -129,8 +129,8 @@ impl Apply {
 
 /// Removes what the manager applied before, does not want any more, and nobody else owns.
 fn take_out(before: &FieldSet, wanted: &FieldSet, others: &[Entry], merged: &mut Value) {
-    // Items come before their fields, and an item that goes takes its fields along.
-    for path in before.iter() {
+    // Parents and items come before their fields, and take their fields along.
+    for path in before.with_parents().iter() {
         let is_held = wanted.reaches(path) || others.iter().any(|entry| entry.fields.reaches(path));
         if !is_held && !fields::is_key(path) {
             fields::remove(merged, path);

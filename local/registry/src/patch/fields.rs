@@ -20,7 +20,7 @@ type Step = String;
 pub(super) type Path = Vec<Step>;
 
 /// The metadata that people manage; the rest is the server's.
-static METADATA: LazyLock<Schema> = LazyLock::new(|| {
+pub(super) static METADATA: LazyLock<Schema> = LazyLock::new(|| {
     let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
     let schema = json!({"type": "object", "properties": {
         "labels": texts,
@@ -112,6 +112,22 @@ impl FieldSet {
                 self.paths.insert(path);
             }
         }
+    }
+
+    /// The set with the fields that hold its fields: whoever applied a field applied those, too.
+    /// An item of a list, and the metadata, is not brought about by what it holds.
+    pub(super) fn with_parents(&self) -> Self {
+        let parents = self.paths.iter().flat_map(|path| {
+            let lengths = 1..path.len();
+            lengths.map(|length| path[..length].to_vec())
+        });
+        let is_field = |path: &Path| {
+            let last = path.last().map_or("", String::as_str);
+            last.starts_with("f:") && (path.len() > 1 || last != "f:metadata")
+        };
+        let mut paths = self.paths.clone();
+        paths.extend(parents.filter(is_field));
+        Self { paths }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Path> {

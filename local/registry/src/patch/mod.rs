@@ -1,15 +1,19 @@
 //! Patches: changes to a part of an object, in four dialects.
 
 mod apply;
+mod bounds;
 mod fields;
 mod managed;
+mod typed;
 
 use json_patch::PatchOperation;
 use serde_json::Value;
 
-pub(crate) use self::{apply::Apply, managed::Manager};
+use self::bounds::Bounds;
+pub(crate) use self::{apply::Apply, managed::Manager, typed::check as check_types};
 use crate::{
     catalog::{Model, Resource},
+    depth,
     status::ApiError,
 };
 
@@ -76,7 +80,9 @@ pub(crate) fn change(kind: PatchKind, body: &[u8], object: &mut Value) -> Result
             // A step that is none is found where it would be taken.
             let patch: json_patch::Patch = serde_json::from_value(Value::Array(steps))
                 .map_err(|_| ApiError::patch_failed())?;
+            let mut bounds = Bounds::new(patch.len())?;
             patch.iter().try_for_each(|step| {
+                bounds.check(step, object)?;
                 if is_test_for_absence(step, object) {
                     return Ok(());
                 }
@@ -115,6 +121,7 @@ pub(crate) fn parse_yaml(body: &[u8]) -> Result<Value, ApiError> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
+    depth::check_yaml(body)?;
     serde_norway::from_slice(body)
         .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
 }

@@ -4,13 +4,13 @@
 //! module walks the object. So that lists with keys are compared with their predecessors by key,
 //! and errors name the path as an API server does.
 
-use std::{fmt, sync::LazyLock};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{Additional, Schema};
+use super::{Additional, Schema, nesting};
 use crate::field_error::{FieldError, child, entry, item};
 
 /// One rule, ready to run at its node.
@@ -63,6 +63,15 @@ pub(super) fn compile(node: &Value, path: &str, errors: &mut Vec<FieldError>) ->
 fn compile_one(types: &Value, rule: &Value) -> Result<CompiledRule, String> {
     let text = rule["rule"].as_str().unwrap_or_default().to_owned();
     let mut runnable = rule.clone();
+    for name in ["rule", "messageExpression"] {
+        let levels = nesting::levels(rule[name].as_str().unwrap_or_default());
+        if levels > nesting::MOST {
+            return Err(format!(
+                "expression recursion limit exceeded: {name} is nested more than {} levels deep",
+                nesting::MOST
+            ));
+        }
+    }
     if rule["optionalOldSelf"] == true {
         runnable["rule"] = Value::from(without_optional(&text));
     }
@@ -130,9 +139,50 @@ fn without_optional(rule: &str) -> String {
 /// A rule that is broken by a value which did not change is let through, so that an object can
 /// still be mended after its kind's rules became stricter.
 pub(crate) fn rules(schema: &Schema, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let object = without_nulls(schema, object);
+    let old = old.map(|old| without_nulls(schema, old));
     let mut walk = Walk { errors: Vec::new() };
-    walk.node(schema, object, old, "");
+    walk.node(schema, &object, old.as_deref(), "");
     walk.errors
+}
+
+/// To a rule, a declared field that is null is not there, as if it had been left out. In a map or
+/// a list, null is a value.
+fn without_nulls<'a>(schema: &Schema, value: &'a Value) -> Cow<'a, Value> {
+    if !has_null(value) {
+        return Cow::Borrowed(value);
+    }
+    let mut value = value.clone();
+    remove_nulls(schema, &mut value);
+    Cow::Owned(value)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(has_null),
+        Value::Array(list) => list.iter().any(has_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn remove_nulls(schema: &Schema, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, field| !field.is_null() || !schema.properties.contains_key(name));
+            for (name, field) in fields {
+                if let Some(property) = schema.property(name) {
+                    remove_nulls(property, field);
+                }
+            }
+        }
+        Value::Array(list) => {
+            if let Some(items) = &schema.items {
+                list.iter_mut().for_each(|item| remove_nulls(items, item));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Holds the functions that rules can call, of which there are more than a hundred.

@@ -6,6 +6,7 @@
 
 mod cel;
 mod default;
+mod nesting;
 mod parse;
 mod prune;
 mod strict;
@@ -38,6 +39,15 @@ pub(crate) enum Type {
     Integer,
     Number,
     Boolean,
+}
+
+/// What server-side apply takes a value for that it owns as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Text,
+    Number,
+    Flag,
+    Any,
 }
 
 /// What `additionalProperties` allows.
@@ -121,6 +131,33 @@ impl Schema {
             || parts.any(Self::has_rules)
             || self.items.as_deref().is_some_and(Self::has_rules)
             || entries.is_some_and(Self::has_rules)
+    }
+
+    /// Whether fields may be there that the schema does not name.
+    pub(crate) fn holds_anything(&self) -> bool {
+        self.preserve_unknown || matches!(self.additional, Some(Additional::Any))
+    }
+
+    /// Whether the value may be of any type.
+    pub(crate) fn is_untyped(&self) -> bool {
+        self.kind.is_none()
+    }
+
+    pub(crate) fn is_list(&self) -> bool {
+        self.kind == Some(Type::Array)
+    }
+
+    /// `None` for objects, lists and values of any type.
+    pub(crate) fn scalar(&self) -> Option<Scalar> {
+        if self.int_or_string {
+            return Some(Scalar::Any);
+        }
+        match self.kind? {
+            Type::String => Some(Scalar::Text),
+            Type::Integer | Type::Number => Some(Scalar::Number),
+            Type::Boolean => Some(Scalar::Flag),
+            Type::Object | Type::Array => None,
+        }
     }
 
     /// How the items of a list are told apart.

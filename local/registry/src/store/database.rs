@@ -81,8 +81,14 @@ impl Database {
         Ok((u64::try_from(version).unwrap_or_default(), objects))
     }
 
-    pub(super) fn write(&mut self, version: u64, changes: &[Change]) -> Result<(), StoreError> {
+    /// Writes the changes and returns how many bytes the object of each has.
+    pub(super) fn write(
+        &mut self,
+        version: u64,
+        changes: &[Change],
+    ) -> Result<Vec<usize>, StoreError> {
         let transaction = self.connection.transaction()?;
+        let mut sizes = Vec::with_capacity(changes.len());
         {
             let mut put = transaction
                 .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4)")?;
@@ -92,13 +98,11 @@ impl Database {
             for change in changes {
                 let key = &change.key;
                 let resource = key.resource.as_ref();
+                let object = change.after.as_ref().or(change.before.as_ref());
+                let body = object.map(ToString::to_string).unwrap_or_default();
+                sizes.push(body.len());
                 match &change.after {
-                    Some(object) => put.execute(params![
-                        resource,
-                        key.namespace,
-                        key.name,
-                        object.to_string()
-                    ])?,
+                    Some(_) => put.execute(params![resource, key.namespace, key.name, body])?,
                     None => remove.execute(params![resource, key.namespace, key.name])?,
                 };
             }
@@ -108,6 +112,6 @@ impl Database {
                 .execute(params![version])?;
         }
         transaction.commit()?;
-        Ok(())
+        Ok(sizes)
     }
 }

@@ -6,6 +6,7 @@
 //! object means is not its business.
 
 mod database;
+mod owners;
 mod transaction;
 
 use std::{
@@ -64,6 +65,14 @@ pub(crate) struct Change {
     pub(crate) after: Option<Object>,
 }
 
+/// How much of the past is kept, whichever of the two is reached first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) changes: usize,
+    /// The objects of the changes, as JSON.
+    pub(crate) bytes: usize,
+}
+
 /// The state of the past that was asked for is no longer known.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Compacted {
@@ -71,29 +80,44 @@ pub(crate) struct Compacted {
     pub(crate) oldest: u64,
 }
 
+/// A change with the bytes that it keeps in memory.
+#[derive(Debug)]
+struct Remembered {
+    change: Change,
+    bytes: usize,
+}
+
 /// All objects and the recent past.
 #[derive(Debug)]
 pub(crate) struct Store {
     database: Database,
     objects: BTreeMap<Key, Object>,
-    history: VecDeque<Change>,
-    history_limit: usize,
+    owned: owners::Owned,
+    history: VecDeque<Remembered>,
+    /// The sum over the history.
+    history_bytes: usize,
+    limits: Limits,
     version: u64,
     compacted: u64,
     written: watch::Sender<u64>,
 }
 
 impl Store {
-    /// Opens the database at `path`, or one in memory, and reads what it holds. At most
-    /// `history_limit` changes are kept for watches.
-    pub(crate) fn open(path: Option<&Path>, history_limit: usize) -> Result<Self, StoreError> {
+    /// Opens the database at `path`, or one in memory, and reads what it holds.
+    pub(crate) fn open(path: Option<&Path>, limits: Limits) -> Result<Self, StoreError> {
         let database = Database::open(path)?;
         let (version, objects) = database.load()?;
+        let mut owned = owners::Owned::new();
+        for (key, object) in &objects {
+            owners::note(&mut owned, key, object);
+        }
         Ok(Self {
             database,
             objects,
+            owned,
             history: VecDeque::new(),
-            history_limit,
+            history_bytes: 0,
+            limits,
             version,
             // What happened before this start is not known any more.
             compacted: version,
@@ -150,7 +174,7 @@ impl Store {
                 oldest: self.compacted,
             });
         }
-        for change in self.history.iter().rev() {
+        for Remembered { change, .. } in self.history.iter().rev() {
             if change.version <= version {
                 break;
             }
@@ -175,7 +199,7 @@ impl Store {
                 .iter()
                 .rev()
                 .nth(writes - 1)
-                .map_or(self.compacted, |change| change.version - 1),
+                .map_or(self.compacted, |past| past.change.version - 1),
         }
     }
 
@@ -193,10 +217,11 @@ impl Store {
         }
         let start = self
             .history
-            .partition_point(|change| change.version <= version);
+            .partition_point(|past| past.change.version <= version);
         let changes = self
             .history
             .range(start..)
+            .map(|past| &past.change)
             .filter(|change| {
                 change.key.resource == *resource
                     && (namespace.is_empty() || change.key.namespace == namespace)
@@ -209,6 +234,7 @@ impl Store {
     /// Forgets all history up to now, as a long time of writing would.
     pub(crate) fn compact(&mut self) {
         self.history.clear();
+        self.history_bytes = 0;
         self.compacted = self.version;
     }
 
@@ -222,18 +248,22 @@ impl Store {
             return Ok(());
         };
         let version = last.version;
-        self.database.write(version, &changes)?;
-        for change in changes {
+        let sizes = self.database.write(version, &changes)?;
+        for (change, bytes) in changes.into_iter().zip(sizes) {
+            owners::update(&mut self.owned, &change);
             match &change.after {
                 Some(after) => self.objects.insert(change.key.clone(), Arc::clone(after)),
                 None => self.objects.remove(&change.key),
             };
-            self.history.push_back(change);
+            self.history_bytes += bytes;
+            self.history.push_back(Remembered { change, bytes });
         }
-        while self.history.len() > self.history_limit {
-            if let Some(forgotten) = self.history.pop_front() {
-                self.compacted = forgotten.version;
-            }
+        while self.history.len() > self.limits.changes || self.history_bytes > self.limits.bytes {
+            let Some(forgotten) = self.history.pop_front() else {
+                break;
+            };
+            self.history_bytes -= forgotten.bytes;
+            self.compacted = forgotten.change.version;
         }
         self.version = version;
         self.written.send_replace(version);
@@ -255,6 +285,13 @@ mod tests {
         }
     }
 
+    fn limits(changes: usize) -> Limits {
+        Limits {
+            changes,
+            bytes: 1_000_000,
+        }
+    }
+
     fn put(store: &mut Store, name: &str, value: i64) {
         let mut transaction = store.begin();
         transaction.put(key(name), json!({"metadata": {}, "value": value}));
@@ -263,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_past_can_be_listed_until_it_is_compacted() {
-        let mut store = Store::open(None, 3).unwrap();
+        let mut store = Store::open(None, limits(3)).unwrap();
         let start = store.version();
         for value in 1..=3 {
             put(&mut store, "x", value);
@@ -284,8 +321,51 @@ mod tests {
     }
 
     #[test]
+    fn the_history_is_bounded_by_the_bytes_of_its_objects() {
+        let mut store = Store::open(
+            None,
+            Limits {
+                changes: 1_000,
+                bytes: 10_000,
+            },
+        )
+        .unwrap();
+        let resource: Arc<str> = "things".into();
+        for value in 0..100 {
+            let mut transaction = store.begin();
+            let text = "x".repeat(1_000);
+            transaction.put(
+                key("x"),
+                json!({"metadata": {}, "value": value, "text": text}),
+            );
+            transaction.commit().unwrap();
+        }
+        assert!(store.history_bytes <= 10_000, "{}", store.history_bytes);
+        assert_eq!(store.history.len(), 9);
+        let oldest = store.version() - 9;
+        assert!(store.changes_after(&resource, "", oldest).is_ok());
+        assert!(store.changes_after(&resource, "", oldest - 1).is_err());
+
+        // The object that was removed is kept by the removal alone, once its last write is gone.
+        let mut transaction = store.begin();
+        transaction.remove(&key("x"));
+        transaction.commit().unwrap();
+        assert!(store.history_bytes > 1_000 && store.history_bytes <= 10_000);
+        store.compact();
+        assert_eq!(store.history_bytes, 0);
+
+        // One change that is larger than all that may be kept is not kept at all.
+        let mut transaction = store.begin();
+        let text = "x".repeat(20_000);
+        transaction.put(key("x"), json!({"metadata": {}, "text": text}));
+        transaction.commit().unwrap();
+        assert_eq!(store.history.len(), 0);
+        assert!(store.changes_after(&resource, "", store.version()).is_ok());
+    }
+
+    #[test]
     fn a_dropped_transaction_leaves_no_trace() {
-        let mut store = Store::open(None, 10).unwrap();
+        let mut store = Store::open(None, limits(10)).unwrap();
         let before = store.version();
         let mut transaction = store.begin();
         transaction.put(key("x"), json!({"metadata": {}}));
@@ -301,12 +381,12 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("data.sqlite");
         let version = {
-            let mut store = Store::open(Some(&path), 10).unwrap();
+            let mut store = Store::open(Some(&path), limits(10)).unwrap();
             put(&mut store, "x", 1);
             put(&mut store, "x", 2);
             store.version()
         };
-        let store = Store::open(Some(&path), 10).unwrap();
+        let store = Store::open(Some(&path), limits(10)).unwrap();
         assert_eq!(store.version(), version);
         assert_eq!(store.get(&key("x")).unwrap()["value"], 2);
         let resource: Arc<str> = "things".into();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Change, Key, Object, Store, StoreError};
+use super::{Change, Key, Object, Store, StoreError, owners::owner_uids};
 
 /// Writes that are stored together, or not at all. Reads through it see its own writes.
 pub(crate) struct Transaction<'a> {
@@ -69,6 +69,25 @@ impl<'a> Transaction<'a> {
             .filter(|(key, _)| key.namespace == namespace)
             .filter_map(|(key, object)| Some((key, object?)))
             .collect()
+    }
+
+    /// The objects that name `uid` as an owner, in key order.
+    pub(crate) fn owned_by(&self, uid: &str) -> Vec<(Key, Object)> {
+        let mut keys = self.store.owned.get(uid).cloned().unwrap_or_default();
+        let names = |object: &Object| owner_uids(object).any(|owner| owner == uid);
+        let pending = self.pending.iter();
+        let pending = pending.filter(|(_, object)| object.as_ref().is_some_and(names));
+        keys.extend(pending.map(|(key, _)| key.clone()));
+        let objects = keys.into_iter();
+        objects
+            .filter_map(|key| Some((key.clone(), self.get(&key)?)))
+            .filter(|(_, object)| names(object))
+            .collect()
+    }
+
+    /// The write of this number, counted from zero.
+    pub(crate) fn change(&self, number: usize) -> Option<&Change> {
+        self.changes.get(number)
     }
 
     /// Stores an object under the next version, which it writes into the object's metadata.

@@ -30,6 +30,10 @@ pub(crate) enum Cell {
     Involved,
     /// Who saw an Event.
     Source,
+    /// The owner that controls the object, as `kind.group/name`.
+    Controller,
+    /// A ControllerRevision's number.
+    Revision,
 }
 
 /// A column of a resource's table.
@@ -169,6 +173,8 @@ impl Column {
                     instance => Value::from(format!("{component}, {instance}")),
                 }
             }
+            Cell::Controller => Value::from(controller(object)),
+            Cell::Revision => Value::from(object["revision"].as_i64().unwrap_or_default()),
             Cell::Involved => {
                 let involved = &object["involvedObject"];
                 let kind = involved["kind"].as_str().unwrap_or_default().to_lowercase();
@@ -199,6 +205,21 @@ impl Column {
             }
             _ => Value::Null,
         }
+    }
+}
+
+/// The owner that controls an object, as kubectl can be asked for it.
+fn controller(object: &Value) -> String {
+    let owners = object["metadata"]["ownerReferences"].as_array();
+    let mut owners = owners.into_iter().flatten();
+    let Some(owner) = owners.find(|owner| owner["controller"] == true) else {
+        return "<none>".to_owned();
+    };
+    let text = |field: &str| owner[field].as_str().unwrap_or_default();
+    let kind = text("kind").to_lowercase();
+    match text("apiVersion").split_once('/') {
+        Some((group, _)) => format!("{kind}.{group}/{}", text("name")),
+        None => format!("{kind}/{}", text("name")),
     }
 }
 

@@ -9,6 +9,8 @@
 mod controller;
 mod definitions;
 mod faults;
+mod guard;
+mod hostile;
 mod restart;
 mod server;
 mod support;

@@ -52,7 +52,7 @@ fn invocations(list: &Value) -> Reply {
 /// An invocation that ended `at`.
 fn ended(host: &str, status: &str, code: i32, output: &str, at: f64) -> Value {
     json!({
-        "CommandId": "c-1", "InstanceId": host, "RequestedDateTime": 1_800_000_000.0,
+        "InstanceId": host, "RequestedDateTime": 1_800_000_000.0,
         "Status": status, "StatusDetails": status,
         "CommandPlugins": [{
             "Name": "aws:runShellScript", "Status": status, "StatusDetails": status,
@@ -65,7 +65,7 @@ fn ended(host: &str, status: &str, code: i32, output: &str, at: f64) -> Value {
 /// An invocation that never began.
 fn never_ran(host: &str, status: &str, details: &str) -> Value {
     json!({
-        "CommandId": "c-1", "InstanceId": host, "Status": status, "StatusDetails": details,
+        "InstanceId": host, "Status": status, "StatusDetails": details,
         "CommandPlugins": [{
             "Name": "aws:runShellScript", "Status": status, "ResponseCode": -1, "Output": "",
             "ResponseStartDateTime": -62_135_596_800.0,

@@ -13,6 +13,7 @@ mod folder;
 mod http;
 mod load;
 mod process;
+mod programs;
 mod releases;
 mod sample;
 mod scenarios;
@@ -28,9 +29,10 @@ use std::{
 
 use folder::Folder;
 use futures::{FutureExt, StreamExt, stream};
+use programs::Programs;
 use scenarios::{SCENARIOS, Scenario};
 use tokio::signal::unix::{SignalKind, signal};
-use world::{Ended, Programs, World};
+use world::{Ended, World};
 
 /// How many scenarios run at the same time, unless `FIELD_LANES` says otherwise. They mostly wait.
 const LANES: usize = 8;
@@ -84,7 +86,7 @@ async fn interrupted() {
 
 async fn suite() -> ExitCode {
     let asked: Vec<String> = env::args().skip(1).collect();
-    let (chosen, programs) = match (chosen(&asked), programs()) {
+    let (chosen, programs) = match (chosen(&asked), find_programs()) {
         (Ok(chosen), Ok(programs)) => (chosen, programs),
         (Err(why), _) | (_, Err(why)) => {
             eprintln!("{why}");
@@ -141,7 +143,7 @@ fn chosen(asked: &[String]) -> Result<Vec<&'static Scenario>, String> {
     asked.iter().map(named).collect()
 }
 
-fn programs() -> Result<Programs, String> {
+fn find_programs() -> Result<Programs, String> {
     let controller = env::var_os("BLUEGREEN_CONTROLLER")
         .ok_or("BLUEGREEN_CONTROLLER does not name the controller; tests/field/run builds it")?;
     let programs = Programs {

@@ -171,10 +171,10 @@ fn manifest(version: &str, fleet: &Value) -> Value {
             "adopt": { "version": OLD_VERSION },
             "traffic": { "registration": { "targetGroups": [{ "name": NAME }] } },
             "fleet": fleet,
-            "health": { "consecutive": 2, "stableFor": "1s", "timeout": "40s" },
+            "health": { "consecutive": 2, "stableFor": "1s", "timeout": "60s" },
             "drain": { "settle": "3s" },
             "stop": { "gracePeriod": "10s" },
-            "rollout": { "stepDeadline": "90s" },
+            "rollout": { "stepDeadline": "120s" },
         },
     })
 }

@@ -4,6 +4,8 @@
 //! Every walk asks all invariants, and of the world that a group in which a target serves is not left
 //! without one by an effect of the controller.
 
+mod found;
+
 use super::{
     explore::explore,
     say,

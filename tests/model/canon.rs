@@ -19,6 +19,9 @@ use super::{
 /// Older than anything that is asked of a time.
 const LONG_AGO: Time = Time::from_millis(NOW.as_millis() - 1_000_000);
 
+/// Stands for every cause in words.
+const CAUSE: &str = "a cause";
+
 /// Lets a tick pass over a status: everything that was written down is older by it.
 pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
     each_time(status, &mut |time| *time = *time - TICK);
@@ -27,7 +30,13 @@ pub(super) fn age(status: &mut BlueGreenReleaseStatus) {
 fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time)) {
     if let Some(course) = &mut status.course {
         f(&mut course.progress_at);
-        course.retried_at.as_mut().map(&mut *f);
+        for time in [
+            &mut course.retried_at,
+            &mut course.blind_since,
+            &mut course.sight_since,
+        ] {
+            time.as_mut().map(&mut *f);
+        }
     }
     for target in &mut status.targets {
         if let Some(process) = &mut target.process {
@@ -50,6 +59,9 @@ fn each_time(status: &mut BlueGreenReleaseStatus, f: &mut impl FnMut(&mut Time))
         if let Some(quiet) = &mut target.quiet {
             f(&mut quiet.since);
         }
+        if let Some(terminated) = &mut target.steps.terminated {
+            f(&mut terminated.at);
+        }
         if let Some(deregistered) = &mut target.steps.deregistered {
             f(&mut deregistered.at);
         }
@@ -69,8 +81,12 @@ pub(super) fn canonical_status(scenario: &Scenario, status: &mut BlueGreenReleas
     if let Some(course) = &mut status.course {
         let limit = scenario.spec.rollout.step_deadline + TICK;
         old(&mut course.progress_at, limit);
-        if let Some(at) = &mut course.retried_at {
-            old(at, limit.max(scenario.spec.health.timeout + TICK));
+        let limit = limit.max(scenario.spec.health.timeout + TICK);
+        for at in [&mut course.retried_at, &mut course.sight_since] {
+            at.iter_mut().for_each(|at| old(at, limit));
+        }
+        if let Some(at) = &mut course.blind_since {
+            old(at, bluegreen_plan::limits::BLIND);
         }
     }
     status
@@ -117,14 +133,15 @@ fn forget_texts(status: &mut BlueGreenReleaseStatus) {
     }
     if let Some(course) = course {
         course.since = NOW;
-        course.because = None;
+        // That there is a cause is asked of the history in the end.
+        course.because = course.because.as_ref().map(|_| CAUSE.to_owned());
         course.paused_at = course.paused_at.map(|_| NOW);
         course.promoted_at = course.promoted_at.map(|_| NOW);
         course.idle_since = course.idle_since.map(|_| NOW);
         course.idle = Duration::ZERO;
         if let Some(hold) = &mut course.hold {
             hold.since = NOW;
-            hold.because.clear();
+            CAUSE.clone_into(&mut hold.because);
         }
     }
 }
@@ -211,13 +228,14 @@ fn forget_old_times(scenario: &Scenario, target: &mut TargetStatus) {
         step.at = LONG_AGO;
     }
     if let Some(end) = &mut steps.terminated {
-        end.at = LONG_AGO;
+        old(&mut end.at, bluegreen_plan::limits::ENDED_SHOWN_LATEST);
         // Nothing of an ended target's life matters any more but how it ended.
         target.process = None;
         target.registrations.clear();
         target.drain.clear();
         target.quiet = None;
         target.health = None;
+        target.unhealthy_since = None;
         let end = end.clone();
         target.steps = bluegreen_api::Steps {
             terminated: Some(end),

@@ -44,6 +44,9 @@ struct Meta {
     asked: Option<Ask>,
 }
 
+/// The number of a version that nobody knows.
+const UNKNOWN: u8 = 0;
+
 /// The revisions that are kept, with the numbers of their versions: the two of the release. Those of
 /// its history are kept too, but the model has no history.
 type Kept = [Option<(u64, u8)>; 2];

@@ -36,12 +36,13 @@ pub(super) fn tell(world: &World) -> String {
         .map(|index| {
             let slot = &world.slots[index];
             format!(
-                "{}: v{:?} {:?}{}{}",
+                "{}: v{:?} {:?}{}{}{}",
                 world.target(index),
                 slot.process,
                 slot.regs,
                 if slot.in_flight { " in-flight" } else { "" },
                 if slot.lingering > 0 { " lingering" } else { "" },
+                if slot.died.is_some() { " died" } else { "" },
             )
         })
         .collect();

@@ -4,7 +4,7 @@ use bluegreen_api::Verb;
 
 use super::{
     scenario::Budget,
-    world::{Deed, Event},
+    world::{Deed, Event, Look},
 };
 
 /// How a state was reached.
@@ -13,7 +13,7 @@ pub(super) enum How {
     Begin,
     /// The controller looked, decided, wrote and acted.
     Pass {
-        stale: bool,
+        look: Look,
         fault: Option<Fault>,
     },
     Happen(Event),
@@ -53,13 +53,9 @@ impl How {
     pub(super) fn fault(self) -> bool {
         match self {
             Self::Begin | Self::Happen(_) | Self::Helped(_) => false,
-            Self::Pass { stale, fault } => stale || fault.is_some(),
-            // Whoever took the tags off puts them back in the end.
-            Self::Others(Deed::Retag(_)) => false,
-            Self::Others(Deed::Untag(_) | Deed::Register(..))
-            | Self::SpecChange(_)
-            | Self::Delete
-            | Self::Asked(_) => true,
+            Self::Pass { look, fault } => look != Look::Fresh || fault.is_some(),
+            Self::Others(deed) => !deed.repairs(),
+            Self::SpecChange(_) | Self::Delete | Self::Asked(_) => true,
         }
     }
 
@@ -70,12 +66,17 @@ impl How {
             Some(())
         };
         match self {
-            Self::Begin | Self::Happen(_) | Self::Helped(_) | Self::Others(Deed::Retag(_)) => {}
+            Self::Begin | Self::Happen(_) | Self::Helped(_) => {}
+            Self::Others(deed) if deed.repairs() => {}
             Self::Asked(_) => pay(&mut budget.asks)?,
-            Self::Others(Deed::Untag(_) | Deed::Register(..)) => pay(&mut budget.others)?,
-            Self::Pass { stale, fault } => {
-                if stale {
-                    pay(&mut budget.stale_read)?;
+            Self::Others(_) => pay(&mut budget.others)?,
+            Self::Pass { look, fault } => {
+                match look {
+                    Look::Fresh => {}
+                    Look::Stale => pay(&mut budget.stale_read)?,
+                    Look::OldFleet | Look::Cut(..) | Look::NoGroup(_) | Look::NoFleet => {
+                        pay(&mut budget.misread)?
+                    }
                 }
                 match fault {
                     None => {}

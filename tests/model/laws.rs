@@ -64,7 +64,7 @@ pub(super) fn promoted(release: &Release, status: &BlueGreenReleaseStatus) -> bo
     release.generation == 1 && live == Some(&release.spec.version)
 }
 
-/// Whether the world is as an end says it is: nothing is left over, and every group has its
+/// Whether the world is as an end says it is, where others have not made it so: nothing is left over, and every group has its
 /// healthy targets.
 pub(super) fn wrong_end(
     scenario: &Scenario,
@@ -74,7 +74,7 @@ pub(super) fn wrong_end(
 ) -> Option<String> {
     status.blue.as_ref()?.version.as_ref()?;
     // Of an instance that is not the release's, no end says anything.
-    if world.untagged.contains(&true) {
+    if world.untagged.contains(&true) || world.meddled {
         return None;
     }
     let ports = world
@@ -105,8 +105,5 @@ pub(super) fn wrong_end(
 fn nobody_runs(release: &Release, world: &World) -> bool {
     let runs = |number: u8| version(number) == release.spec.version;
     release.spec.fleet.existing.is_some()
-        && !world
-            .slots
-            .iter()
-            .any(|slot| slot.process.is_some_and(runs))
+        && !(0..world.tags.len()).any(|index| !world.terminated[index] && runs(world.tags[index]))
 }

@@ -5,6 +5,7 @@
 //! asks from which states an end can be reached; `laws.rs` says what must hold;
 //! `mutants/` holds planners that are broken on purpose, each of which must be caught;
 //! `asked.rs` follows single releases through what people ask for, with the words that they read;
+//! `field.rs` walks what befalls fleets in the field, each fault alone;
 //! `noise.rs` changes and tears statuses at random;
 //! `object.rs` is what these make of a step that is about the object;
 //! `states.rs` writes down what targets and releases went through.
@@ -15,6 +16,7 @@
 mod asked;
 mod canon;
 mod explore;
+mod field;
 mod graph;
 mod how;
 mod interned;

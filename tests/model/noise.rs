@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{
     object, say,
     scenario::{self, Scenario, TICK},
-    world::{Event, Harm, NOW, World},
+    world::{Event, Harm, Look, NOW, World},
 };
 
 /// Releases in each scenario.
@@ -130,7 +130,8 @@ impl Noisy {
         let spec = &self.release.spec;
         let needs = needs(spec, &self.status, self.now);
         let stale = self.random.random_range(0..STALE) == 0;
-        let mut observation = self.world.observe(&self.scenario, &needs, stale);
+        let look = if stale { Look::Stale } else { Look::Fresh };
+        let mut observation = self.world.observe(&self.scenario, &needs, look);
         observation.began_at = self.now;
         let decision = decide_unchecked(&self.release, &self.status, &observation, self.now);
         let status = decision.status;

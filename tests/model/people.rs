@@ -45,7 +45,12 @@ fn missing(scenario: &Scenario, status: &BlueGreenReleaseStatus) -> Option<Verb>
     if course.paused_at.is_some() {
         Some(Verb::Resume)
     } else if course.hold.is_some() {
-        Some(Verb::Abort)
+        // Without a version to go back to, all that helps is to try again.
+        let known = status
+            .blue
+            .as_ref()
+            .is_some_and(|blue| blue.version.is_some());
+        Some(if known { Verb::Abort } else { Verb::Retry })
     } else if manual && forward && course.promoted_at.is_none() {
         Some(Verb::Promote)
     } else {

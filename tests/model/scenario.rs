@@ -9,6 +9,8 @@ use bluegreen_api::{
     Settle, Stop, StopCommand, TargetGroupRef, Traffic,
 };
 
+use super::world::{Kind, Look};
+
 /// One unit of the model's time. It equals the planner's fence, so that a reading is stale by
 /// less than a tick and a request that was sent has landed within one.
 pub(super) const TICK: Duration = Duration::from_secs(5);
@@ -21,8 +23,10 @@ pub(super) struct Budget {
     pub(super) lost_reply: u8,
     pub(super) stale_read: u8,
     pub(super) spec_change: u8,
-    /// What others do to the fleet and to its target groups.
+    /// What others do to the fleet and to its target groups, and what befalls them.
     pub(super) others: u8,
+    /// Readings that fail, are cut, or are of an old fleet.
+    pub(super) misread: u8,
     /// What people ask for.
     pub(super) asks: u8,
 }
@@ -36,6 +40,7 @@ impl Budget {
             stale_read: count,
             spec_change: count,
             others: 0,
+            misread: 0,
             asks: 0,
         }
     }
@@ -48,6 +53,7 @@ impl Budget {
             && self.stale_read >= other.stale_read
             && self.spec_change >= other.spec_change
             && self.others >= other.others
+            && self.misread >= other.misread
             && self.asks >= other.asks
     }
 }
@@ -69,6 +75,10 @@ pub(super) struct Scenario {
     /// Whether a change of the spec may be its deletion.
     pub(super) may_delete: bool,
     pub(super) budget: Budget,
+    /// What others may do.
+    pub(super) deeds: &'static [Kind],
+    /// How the world may be misread. Numbers do not count.
+    pub(super) looks: &'static [Look],
 }
 
 /// The version in the spec with that number.
@@ -160,6 +170,8 @@ fn scenario(name: &'static str, fleet: Fleet, groups: usize) -> Scenario {
         sick_versions: &[3],
         may_delete: false,
         budget: Budget::of_each(2),
+        deeds: &[],
+        looks: &[],
     }
 }
 
@@ -236,6 +248,34 @@ pub(super) fn meddled(scenario: Scenario) -> Scenario {
             others: 2,
             ..Budget::of_each(0)
         },
+        deeds: &[Kind::Tags, Kind::Registers],
+        ..scenario
+    }
+}
+
+/// A fleet to which others do so many things, without any other fault.
+pub(super) fn befallen(deeds: &'static [Kind], others: u8, scenario: Scenario) -> Scenario {
+    Scenario {
+        may_delete: false,
+        budget: Budget {
+            others,
+            misread: scenario.budget.misread,
+            ..Budget::of_each(0)
+        },
+        deeds,
+        ..scenario
+    }
+}
+
+/// A fleet with so many readings that go wrong, without any other fault.
+pub(super) fn misread(looks: &'static [Look], misread: u8, scenario: Scenario) -> Scenario {
+    Scenario {
+        may_delete: false,
+        budget: Budget {
+            misread,
+            ..Budget::of_each(0)
+        },
+        looks,
         ..scenario
     }
 }
@@ -336,4 +376,13 @@ pub(super) fn quiet_at_once() -> Scenario {
         probe.quiet_for = Duration::ZERO;
     }
     scenario
+}
+
+/// A figure of the probe. The model answers with the numbers themselves, so nothing reads it.
+fn figure(pointer: &str) -> Figure {
+    Figure {
+        path: "/status".to_owned(),
+        pointer: Some(pointer.to_owned()),
+        sample: None,
+    }
 }

@@ -13,7 +13,8 @@ use bluegreen_plan::{Step, TargetId};
 use super::scenario::Scenario;
 
 pub(super) use events::Event;
-pub(super) use others::Deed;
+pub(super) use others::{Deed, Kind};
+pub(super) use seen::Look;
 
 /// The model's "now": time stands still, and everything else grows older.
 pub(super) const NOW: Time = Time::from_millis(1_000_000_000);
@@ -27,13 +28,20 @@ pub(super) enum Reg {
     Absent,
     Initial,
     Healthy,
+    /// The health check has found that nothing answers.
+    Unhealthy,
+    /// Its instance was terminated a moment ago.
+    Invalid,
     /// So many ticks are left of the delay.
     Draining(u8),
 }
 
 impl Reg {
     pub(super) fn registered(self) -> bool {
-        matches!(self, Self::Initial | Self::Healthy)
+        matches!(
+            self,
+            Self::Initial | Self::Healthy | Self::Unhealthy | Self::Invalid
+        )
     }
 }
 
@@ -42,6 +50,8 @@ impl Reg {
 pub(super) struct Slot {
     /// The number of the version that runs there.
     pub(super) process: Option<u8>,
+    /// The same of a process that has died by itself, until it is stopped or started.
+    pub(super) died: Option<u8>,
     /// Whether a request may be in flight.
     pub(super) in_flight: bool,
     /// For so many ticks nodes may go on sending to it although it is deregistered.
@@ -62,6 +72,8 @@ pub(super) struct Sent {
     pub(super) version: u8,
     pub(super) slot: usize,
     pub(super) done: bool,
+    /// Its host ended before it, so that it was never delivered.
+    pub(super) lost: bool,
     /// Sent since the last tick: a stale reading does not show it.
     pub(super) fresh: bool,
 }
@@ -76,10 +88,24 @@ pub(super) struct World {
     /// Those whose end was asked for by a process that did not live to see the call return. It lands
     /// before the next tick.
     pub(super) ending: Vec<bool>,
-    /// Instances that somebody took the tags off.
+    /// Instances that others took the tags off.
     pub(super) untagged: Vec<bool>,
+    /// The version in the tag of each instance, where others create them.
+    pub(super) tags: Vec<u8>,
+    /// Whether others have done something after which an end need not be whole.
+    pub(super) meddled: bool,
     /// What a stale reading shows: the registrations before the last change within a tick.
     pub(super) before: Option<Vec<Vec<Reg>>>,
+    /// What a stale reading of the fleet shows: the instances before the last change within a tick.
+    pub(super) fleet_before: Option<Box<Fleet>>,
+}
+
+/// The instances, as AWS lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Fleet {
+    pub(super) terminated: Vec<bool>,
+    pub(super) untagged: Vec<bool>,
+    pub(super) tags: Vec<u8>,
 }
 
 /// Something that must never happen, in the world's own eyes.
@@ -112,6 +138,7 @@ impl World {
                 let reg = if live { Reg::Healthy } else { Reg::Absent };
                 slots.push(Slot {
                     process: runs,
+                    died: None,
                     in_flight: live,
                     lingering: 0,
                     tail: 0,
@@ -126,7 +153,15 @@ impl World {
             terminated: vec![false; instances],
             ending: vec![false; instances],
             untagged: vec![false; instances],
+            tags: (0..instances)
+                .filter(|_| existing)
+                .map(|instance| {
+                    u8::try_from(instance / scenario.hosts).expect("three versions") + 1
+                })
+                .collect(),
+            meddled: false,
             before: None,
+            fleet_before: None,
         }
     }
 
@@ -180,10 +215,11 @@ impl World {
                     self.deregister(scenario, *group, target);
                 }
                 let after = self.healthy_in(*group);
-                (before > 0 && after == 0)
+                (before > 0 && after == 0 && !self.unnoticed(*group))
                     .then(|| format!("deregistering {targets:?} leaves no healthy target"))
             }
             Step::Send(command) => {
+                let mut stopped = Vec::new();
                 for id in &command.instances {
                     let port = Self::port_of(command);
                     let target = TargetId {
@@ -193,22 +229,32 @@ impl World {
                     let Some(slot) = self.slot_of(&target) else {
                         return Some(format!("a command is sent to {target}: no such port"));
                     };
+                    stopped.push(slot);
+                    let lost = self.terminated[self.instance_of(slot)];
                     let number = command.parameters.get("version");
                     self.commands.push(Sent {
                         operation: command.operation.clone(),
                         stop: command.kind == StepKind::Stop,
                         version: number.map_or(0, |v| v[1..].parse().unwrap_or(0)),
                         slot,
-                        done: false,
+                        done: lost,
+                        lost,
                         fresh: true,
                     });
                 }
                 self.commands.sort();
-                None
+                let stops = command.kind == StepKind::Stop;
+                let harm = stops.then(|| self.leaves_none(scenario, &stopped));
+                harm.flatten()
             }
             Step::Terminate { instances } => {
                 let ending = self.instances(instances);
-                ending.into_iter().find_map(|instance| self.end(instance))
+                let slots = 0..self.slots.len();
+                let slots = slots.filter(|slot| ending.contains(&self.instance_of(*slot)));
+                let harm = self.leaves_none(scenario, &slots.collect::<Vec<_>>());
+                self.remember_fleet(scenario);
+                let ends = ending.into_iter().map(|instance| self.end(instance));
+                ends.fold(harm, Harm::or)
             }
         }
     }
@@ -256,6 +302,41 @@ impl World {
         .unwrap_or(ONLY_PORT)
     }
 
+    /// Whether a process of a healthy target of a group has died, and no health check has found that.
+    fn unnoticed(&self, group: usize) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.regs[group] == Reg::Healthy && slot.process.is_none())
+    }
+
+    /// Stopping processes that could serve, while no target of a group serves.
+    fn leaves_none(&self, scenario: &Scenario, stopped: &[usize]) -> Harm {
+        let could_serve = |slot: &&usize| {
+            let process = self.slots[**slot].process;
+            let asked = self.commands.iter().filter(|c| c.stop && c.slot == **slot);
+            process.is_some_and(|version| !scenario.sick_versions.contains(&version))
+                && asked.count() < 2
+        };
+        let slot = stopped.iter().find(could_serve)?;
+        let groups = 0..scenario.groups;
+        let group = groups
+            .into_iter()
+            .find(|group| self.healthy_in(*group) == 0 && !self.unnoticed(*group))?;
+        Some(format!(
+            "{} is stopped while no one serves in group {group}",
+            self.target(*slot)
+        ))
+    }
+
+    fn remember_fleet(&mut self, scenario: &Scenario) {
+        if scenario.looks.contains(&Look::OldFleet) {
+            self.fleet_before = Some(Box::new(Fleet {
+                terminated: self.terminated.clone(),
+                untagged: self.untagged.clone(),
+                tags: self.tags.clone(),
+            }));
+        }
+    }
+
     fn remember(&mut self) {
         self.before = Some(self.slots.iter().map(|slot| slot.regs.clone()).collect());
     }
@@ -268,9 +349,9 @@ impl World {
         if !reg.registered() {
             *reg = Reg::Initial;
         }
-        self.slots[slot]
-            .process
-            .is_none()
+        let ended = self.terminated[self.instance_of(slot)];
+        let slot = &self.slots[slot];
+        (slot.process.is_none() && slot.died.is_none() && !ended)
             .then(|| format!("{target} is registered while no process runs on it"))
     }
 
@@ -309,6 +390,7 @@ impl World {
             None
         };
         state.process = None;
+        state.died = None;
         state.in_flight = false;
         harm
     }

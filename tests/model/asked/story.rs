@@ -8,7 +8,7 @@ use bluegreen_plan::{
 use crate::{
     laws, object,
     scenario::{Scenario, TICK},
-    world::{Event, NOW, World},
+    world::{Event, Look, NOW, World},
 };
 
 /// A release that is driven until it rests. Everything that can happen by itself happens.
@@ -48,7 +48,7 @@ impl Story {
 
     pub(super) fn pass(&mut self) -> Decision {
         let needs = needs(&self.release.spec, &self.status, self.now);
-        let mut observation = self.world.observe(&self.scenario, &needs, false);
+        let mut observation = self.world.observe(&self.scenario, &needs, Look::Fresh);
         observation.began_at = self.now;
         if self.starts_fail {
             for state in observation.commands.values_mut() {

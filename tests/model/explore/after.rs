@@ -12,9 +12,9 @@ use super::{
         interned::Id,
         laws,
         scenario::Budget,
-        world::{Event, NOW},
+        world::{Event, Look, NOW},
     },
-    Kept, Key, Meta, Walk,
+    Kept, Key, Meta, UNKNOWN, Walk,
     tables::StatusId,
 };
 
@@ -51,6 +51,16 @@ pub(super) struct Passed {
     step: Option<Id<Step>>,
 }
 
+/// What is wrong, and with which reading, where it was none of the usual ones.
+fn seen_as(look: Look, wrong: &str) -> String {
+    match look {
+        Look::Fresh => wrong.to_owned(),
+        Look::Stale | Look::OldFleet | Look::Cut(..) | Look::NoGroup(_) | Look::NoFleet => {
+            format!("{wrong}\n({look:?})")
+        }
+    }
+}
+
 /// What a step makes of the object's metadata.
 fn claimed(meta: Meta, status: &BlueGreenReleaseStatus, step: Option<&Step>) -> Meta {
     match step {
@@ -76,8 +86,10 @@ fn claimed(meta: Meta, status: &BlueGreenReleaseStatus, step: Option<&Step>) -> 
 /// What is kept of the revisions of the release. Others belong to the history.
 fn kept(status: &BlueGreenReleaseStatus, revisions: &BTreeMap<u64, RevisionSnapshot>) -> Kept {
     let number = |snapshot: &RevisionSnapshot| {
-        let version = snapshot.version.as_deref().expect("the model has no other");
-        version[1..].parse().expect("a version of the model")
+        let version = snapshot.version.as_deref();
+        version.map_or(UNKNOWN, |version| {
+            version[1..].parse().expect("a version of the model")
+        })
     };
     [&status.blue, &status.green].map(|revision| {
         let revision = revision.as_ref()?.revision;
@@ -93,15 +105,15 @@ impl Walk<'_> {
             return Ok(());
         }
         self.happen(key, after)?;
-        self.pass(key, false, after)?;
-        let stale = How::Pass {
-            stale: true,
-            fault: None,
-        };
+        self.pass(key, Look::Fresh, after)?;
         let world = &self.tables.worlds[key.world];
         let differs = world.before.is_some() || world.commands.iter().any(|sent| sent.fresh);
-        if differs && after.counts(stale) {
-            self.pass(key, true, after)?;
+        let stale = differs.then_some(Look::Stale);
+        let looks = world.misreadings(self.scenario);
+        for look in stale.into_iter().chain(looks) {
+            if after.counts(How::Pass { look, fault: None }) {
+                self.pass(key, look, after)?;
+            }
         }
         self.change_spec(key, after);
         self.meddle(key, after);
@@ -118,9 +130,11 @@ impl Walk<'_> {
             }
             let (status, failures) = match event {
                 Event::Tick => (self.tables.aged(from.status), 0),
-                Event::Healthy(..) | Event::Reach(_) | Event::Quiet(_) | Event::End(_) => {
-                    (from.status, meta.failures)
-                }
+                Event::Healthy(..)
+                | Event::Sick(..)
+                | Event::Reach(_)
+                | Event::Quiet(_)
+                | Event::End(_) => (from.status, meta.failures),
             };
             after.add(How::Happen(event), || {
                 self.key(status, happened.after, Meta { failures, ..meta })
@@ -158,16 +172,17 @@ impl Walk<'_> {
         passed
     }
 
-    fn pass(&mut self, from: Key, stale: bool, after: &mut After) -> Result<(), String> {
-        let observation = self.tables.seen(from.status, from.world, from.meta, stale);
+    fn pass(&mut self, from: Key, look: Look, after: &mut After) -> Result<(), String> {
+        let observation = self.tables.seen(from.status, from.world, from.meta, look);
         let passed = self.decided(from, observation);
         let meta = self.meta(from);
         if let Some(broken) = &passed.broken {
-            return Err(broken.clone());
+            return Err(seen_as(look, broken));
         }
         let worlds = self.tables.done(from.world, passed.step);
         if let (Some(step), Some(harm)) = (passed.step, &worlds.harm) {
-            return Err(format!("{:?}: {harm}", self.tables.steps[step]));
+            let harm = format!("{:?}: {harm}", self.tables.steps[step]);
+            return Err(seen_as(look, &harm));
         }
         let remembered = Meta {
             asked: passed.asked,
@@ -178,7 +193,7 @@ impl Walk<'_> {
             )
         };
         let mut reached = |fault, world, meta| {
-            after.add(How::Pass { stale, fault }, || {
+            after.add(How::Pass { look, fault }, || {
                 let key = self.key(passed.written, world, meta);
                 let noted = self.notes.as_ref().map(|_| (from, key, passed.phase));
                 self.said.extend(noted);

@@ -2,18 +2,24 @@
 //! or change the spec.
 
 use super::{
-    super::{how::How, people},
+    super::{how::How, people, world::Deed},
     Key, Meta, Walk,
     after::After,
 };
 
 impl Walk<'_> {
     pub(super) fn meddle(&mut self, from: Key, after: &mut After) {
-        if self.scenario.budget.others == 0 {
+        if self.scenario.deeds.is_empty() {
             return;
         }
         let meta = self.meta(from);
+        let status = &self.tables.statuses[from.status];
+        let seen = status.blue.is_some() || status.green.is_some();
         for meddled in self.tables.meddled(from.world).iter() {
+            // A target that was deregistered before the release has seen it is not its target.
+            if !seen && matches!(meddled.what, Deed::Deregister(..)) {
+                continue;
+            }
             after.add(How::Others(meddled.what), || {
                 self.key(from.status, meddled.after, meta)
             });

@@ -20,9 +20,9 @@ use super::{
         how::Ask,
         interned::{Id, Interned, Known, hash},
         scenario::{Scenario, version},
-        world::{Deed, Event, Harm, NOW, World},
+        world::{Deed, Event, Harm, Look, NOW, World},
     },
-    Kept, Meta,
+    Kept, Meta, UNKNOWN,
 };
 
 /// A status, but for the numbers of its operations.
@@ -42,11 +42,11 @@ pub(super) struct Happened<T> {
 
 /// What decides what a process reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Look {
+struct Seen {
     world: WorldId,
     needs: Id<Needs>,
     failures: u8,
-    stale: bool,
+    look: Look,
 }
 
 /// What decides what a pass does to a world.
@@ -82,7 +82,7 @@ pub(super) struct Tables<'a> {
     meddled: Known<WorldId, Rc<[Happened<Deed>]>>,
     met: Known<Meta, MetaId>,
     needed: Known<(StatusId, u8), Id<Needs>>,
-    seen: Known<Look, Id<Observation>>,
+    seen: Known<Seen, Id<Observation>>,
     done: Known<Act, Rc<Done>>,
 }
 
@@ -212,9 +212,9 @@ impl<'a> Tables<'a> {
             return Rc::clone(known);
         }
         let before = self.worlds[world].clone();
-        let deeds = before.deeds().into_iter().map(|deed| {
+        let deeds = before.deeds(self.scenario).into_iter().map(|deed| {
             let mut after = before.clone();
-            after.meddle(deed);
+            after.meddle(self.scenario, deed);
             Happened {
                 what: deed,
                 after: self.world(after),
@@ -232,7 +232,7 @@ impl<'a> Tables<'a> {
         status: StatusId,
         world: WorldId,
         meta: MetaId,
-        stale: bool,
+        look: Look,
     ) -> Id<Observation> {
         let (meta, release) = &self.metas[meta];
         let needs = *self
@@ -242,15 +242,15 @@ impl<'a> Tables<'a> {
                 let needs = needs(&release.spec, &self.statuses[status], NOW);
                 self.needs.intern(hash(&format!("{needs:?}")), needs)
             });
-        let look = Look {
+        let seen = Seen {
             world,
             needs,
             failures: meta.failures,
-            stale,
+            look,
         };
-        *self.seen.entry(look).or_insert_with(|| {
+        *self.seen.entry(seen).or_insert_with(|| {
             let world = &self.worlds[world];
-            let mut observation = world.observe(self.scenario, &self.needs[needs], stale);
+            let mut observation = world.observe(self.scenario, &self.needs[needs], look);
             observation.last_effect = failing(*meta);
             let hash = hash(&format!("{observation:?}"));
             self.observations.intern(hash, observation)
@@ -283,7 +283,7 @@ impl<'a> Tables<'a> {
 /// The revisions that are kept. But for the version, the spec never changes in the model.
 fn revisions(spec: &BlueGreenReleaseSpec, kept: Kept) -> BTreeMap<u64, RevisionSnapshot> {
     let snapshot = |number: u8| RevisionSnapshot {
-        version: Some(version(number)),
+        version: (number != UNKNOWN).then(|| version(number)),
         spec: BlueGreenReleaseSpec {
             version: version(number),
             ..spec.clone()

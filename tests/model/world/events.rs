@@ -11,6 +11,8 @@ pub(in super::super) enum Event {
     Healthy(usize, usize),
     /// The n-th command reaches its host.
     Reach(usize),
+    /// A health check finds that nothing answers.
+    Sick(usize, usize),
     /// The last request on a slot ends.
     Quiet(usize),
     /// The end of an instance lands, which was asked for a moment ago.
@@ -30,8 +32,19 @@ impl World {
             let sick = |number: u8| scenario.sick_versions.contains(&number);
             let can = slot.process.is_some_and(|number| !sick(number));
             for (group, reg) in slot.regs.iter().enumerate() {
-                if *reg == Reg::Initial && can {
-                    events.push(Event::Healthy(index, group));
+                match reg {
+                    Reg::Initial | Reg::Unhealthy if can => {
+                        events.push(Event::Healthy(index, group));
+                    }
+                    Reg::Initial | Reg::Healthy if slot.process.is_none() => {
+                        events.push(Event::Sick(index, group));
+                    }
+                    Reg::Absent
+                    | Reg::Initial
+                    | Reg::Healthy
+                    | Reg::Unhealthy
+                    | Reg::Invalid
+                    | Reg::Draining(_) => {}
                 }
             }
             if slot.in_flight && !self.routed(index) {
@@ -58,6 +71,10 @@ impl World {
                 self.slots[slot].in_flight = true;
                 None
             }
+            Event::Sick(slot, group) => {
+                self.slots[slot].regs[group] = Reg::Unhealthy;
+                None
+            }
             Event::Quiet(slot) => {
                 self.slots[slot].in_flight = false;
                 None
@@ -65,9 +82,11 @@ impl World {
             Event::End(instance) => self.end(instance),
             Event::Reach(index) => {
                 let sent = self.commands[index].clone();
+                let lost = self.terminated[self.instance_of(sent.slot)];
                 self.commands[index].done = true;
+                self.commands[index].lost = lost;
                 self.commands.sort();
-                self.reach(&sent)
+                if lost { None } else { self.reach(&sent) }
             }
         }
     }
@@ -96,6 +115,7 @@ impl World {
             )),
             Some(_) | None => {
                 slot.process = Some(sent.version);
+                slot.died = None;
                 None
             }
         }
@@ -103,6 +123,7 @@ impl World {
 
     fn tick(&mut self, scenario: &Scenario) {
         self.before = None;
+        self.fleet_before = None;
         for sent in &mut self.commands {
             sent.fresh = false;
         }
@@ -115,7 +136,7 @@ impl World {
             let before = draining(&slot.regs);
             for reg in &mut slot.regs {
                 *reg = match *reg {
-                    Reg::Draining(0 | 1) => Reg::Absent,
+                    Reg::Draining(0 | 1) | Reg::Invalid => Reg::Absent,
                     Reg::Draining(left) => Reg::Draining(left - 1),
                     other => other,
                 };

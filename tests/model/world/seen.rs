@@ -8,28 +8,87 @@ use bluegreen_plan::{
     Invocation, LoadBalancerKind, Observation, Pace, ProbeReading, Reading, StopReport, TargetId,
 };
 
-use super::{NOW, Reg, World};
+use super::{Fleet, NOW, Reg, World};
 use crate::scenario::{Scenario, TICK, group, version};
 
+/// How a pass reads the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in super::super) enum Look {
+    Fresh,
+    /// The target groups and the commands are as they were before the last change within a tick.
+    Stale,
+    /// The fleet is as it was before the last change within a tick.
+    OldFleet,
+    /// The answer about a group is cut, and lists so many targets only.
+    Cut(usize, usize),
+    /// The reading of a group fails.
+    NoGroup(usize),
+    /// The reading of the fleet fails.
+    NoFleet,
+}
+
 impl World {
+    /// How a pass can misread the world now, where it can misread it so at all.
+    pub(in super::super) fn misreadings(&self, scenario: &Scenario) -> Vec<Look> {
+        let listed = |group: usize| {
+            let slots = self.slots.iter();
+            slots.filter(|slot| slot.regs[group] != Reg::Absent).count()
+        };
+        let groups = 0..scenario.groups;
+        let looks = scenario.looks.iter().flat_map(|look| match look {
+            Look::Fresh | Look::Stale => Vec::new(),
+            Look::OldFleet => self.fleet_before.iter().map(|_| Look::OldFleet).collect(),
+            Look::Cut(..) => groups
+                .clone()
+                .flat_map(|group| (0..listed(group)).map(move |count| Look::Cut(group, count)))
+                .collect(),
+            Look::NoGroup(_) => groups.clone().map(Look::NoGroup).collect(),
+            Look::NoFleet => vec![Look::NoFleet],
+        });
+        looks.collect()
+    }
+
     pub(in super::super) fn observe(
         &self,
         scenario: &Scenario,
         needs: &bluegreen_plan::Needs,
-        stale: bool,
+        look: Look,
     ) -> Observation {
         let current: Vec<Vec<Reg>> = self.slots.iter().map(|slot| slot.regs.clone()).collect();
-        let seen = if stale {
-            self.before.as_ref().unwrap_or(&current)
-        } else {
-            &current
+        let stale = look == Look::Stale;
+        let seen = match look {
+            Look::Stale => self.before.as_ref().unwrap_or(&current),
+            Look::Fresh | Look::OldFleet | Look::Cut(..) | Look::NoGroup(_) | Look::NoFleet => {
+                &current
+            }
+        };
+        let fleet = match look {
+            Look::NoFleet => Reading::Unknown(failed()),
+            Look::OldFleet => Reading::Known(self.fleet(scenario, self.fleet_before.as_deref())),
+            Look::Fresh | Look::Stale | Look::Cut(..) | Look::NoGroup(_) => {
+                Reading::Known(self.fleet(scenario, None))
+            }
+        };
+        let group = |index| {
+            let mut group = self.group(scenario, index, seen);
+            match look {
+                Look::NoGroup(unread) if unread == index => return Reading::Unknown(failed()),
+                Look::Cut(cut, count) if cut == index => {
+                    group.targets = group.targets.into_iter().take(count).collect();
+                }
+                Look::Fresh
+                | Look::Stale
+                | Look::OldFleet
+                | Look::Cut(..)
+                | Look::NoGroup(_)
+                | Look::NoFleet => {}
+            }
+            Reading::Known(group)
         };
         Observation {
             began_at: NOW,
-            fleet: Reading::Known(self.fleet(scenario)),
-            groups: (0..scenario.groups)
-                .map(|index| Reading::Known(self.group(scenario, index, seen)))
-                .collect(),
+            fleet,
+            groups: (0..scenario.groups).map(group).collect(),
             commands: needs
                 .commands
                 .iter()
@@ -47,23 +106,24 @@ impl World {
         }
     }
 
-    fn fleet(&self, scenario: &Scenario) -> Vec<Instance> {
+    /// The fleet as it is, or as it was.
+    fn fleet(&self, scenario: &Scenario, old: Option<&Fleet>) -> Vec<Instance> {
         let existing = scenario.spec.fleet.existing.is_some();
-        (0..self.terminated.len())
-            .filter(|index| !self.untagged[*index])
+        let terminated = old.map_or(&self.terminated, |old| &old.terminated);
+        let untagged = old.map_or(&self.untagged, |old| &old.untagged);
+        let tags = old.map_or(&self.tags, |old| &old.tags);
+        (0..terminated.len())
+            .filter(|index| !untagged[*index])
             .map(|index| Instance {
                 id: format!("i-{index}"),
                 zone: "a".to_owned(),
-                state: if self.terminated[index] {
+                state: if terminated[index] {
                     InstanceState::Terminated
                 } else {
                     InstanceState::Running
                 },
                 address: None,
-                version: existing
-                    .then(|| self.slots[index].process)
-                    .flatten()
-                    .map(version),
+                version: existing.then(|| version(tags[index])),
             })
             .collect()
     }
@@ -74,8 +134,9 @@ impl World {
             let health = match regs[index] {
                 Reg::Absent => continue,
                 Reg::Initial => Health::Initial,
-                Reg::Healthy if self.slots[slot].process.is_none() => Health::Unhealthy,
                 Reg::Healthy => Health::Healthy,
+                Reg::Unhealthy => Health::Unhealthy,
+                Reg::Invalid => Health::InvalidState,
                 Reg::Draining(_) => Health::Draining,
             };
             targets.insert(self.target(slot), health);
@@ -103,7 +164,11 @@ impl World {
                 took: Some(TICK),
                 exit: Some(143),
             });
-            let state = if sent.done {
+            let state = if sent.lost {
+                Invocation::NotDelivered {
+                    status: "Undeliverable".to_owned(),
+                }
+            } else if sent.done {
                 Invocation::Succeeded { stopped }
             } else {
                 Invocation::Running
@@ -137,5 +202,12 @@ fn not_asked() -> Failure {
     Failure {
         kind: FailureKind::NotAsked,
         message: "it was not asked".to_owned(),
+    }
+}
+
+fn failed() -> Failure {
+    Failure {
+        kind: FailureKind::Unavailable,
+        message: "no answer".to_owned(),
     }
 }

@@ -136,15 +136,6 @@ impl Control {
         }
     }
 
-    /// Does to the controller what SIGKILL does: also what it left to tasks of their own asks
-    /// nothing more.
-    pub(crate) fn kill(&self) {
-        if let Some(life) = self.0.lives.lock().unwrap().last() {
-            life.end();
-        }
-        drop(self.0.running.lock().unwrap().take());
-    }
-
     /// Whether a controller runs.
     pub(crate) fn is_running(&self) -> bool {
         let running = self.0.running.lock().unwrap();

@@ -169,7 +169,6 @@ async fn ask(fake: &Fake, verb: Verb) -> Result<(), Error> {
         Verb::Deregister => cloud.deregister(caller, &arn(), &targets(1)).await,
         Verb::Send => {
             let command = SendCommand {
-                process: "1/1.8.0".to_owned(),
                 operation: "another".to_owned(),
                 kind: StepKind::Stop,
                 document: "Stop".to_owned(),

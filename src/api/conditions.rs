@@ -63,8 +63,6 @@ pub enum Reason {
     AgentNotOnline,
     /// An SSM document does not exist, or does not take the parameters that the spec gives.
     DocumentUnsuitable,
-    /// Another, older release drives the same targets.
-    ClaimedByAnother,
     /// A target of the live version is not healthy for more than a minute.
     TargetsLost,
     /// AWS refuses what the release asks for.
@@ -85,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -111,7 +109,6 @@ impl Reason {
         Self::NothingHealthy,
         Self::AgentNotOnline,
         Self::DocumentUnsuitable,
-        Self::ClaimedByAnother,
         Self::TargetsLost,
         Self::EffectRefused,
         Self::ProbeFailing,
@@ -151,7 +148,6 @@ impl Reason {
             Self::NothingHealthy => "NothingHealthy",
             Self::AgentNotOnline => "AgentNotOnline",
             Self::DocumentUnsuitable => "DocumentUnsuitable",
-            Self::ClaimedByAnother => "ClaimedByAnother",
             Self::TargetsLost => "TargetsLost",
             Self::EffectRefused => "EffectRefused",
             Self::ProbeFailing => "ProbeFailing",
@@ -197,7 +193,6 @@ impl Reason {
             | Self::NothingHealthy
             | Self::AgentNotOnline
             | Self::DocumentUnsuitable
-            | Self::ClaimedByAnother
             | Self::TargetsLost
             | Self::EffectRefused
             | Self::RollbackFailed => true,

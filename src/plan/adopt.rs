@@ -20,13 +20,18 @@ pub(super) fn first(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenRe
     if status.targets.is_empty() {
         return;
     }
-    let first = status.targets[0].version.clone();
-    let same = status.targets.iter().all(|target| target.version == first);
-    status.blue = Some(Revision {
+    status.blue = Some(before(pass, &status.targets));
+}
+
+/// The revision of before the first release. Its version is known where all targets have the same.
+fn before(pass: &Pass<'_>, targets: &[TargetStatus]) -> Revision {
+    let first = targets.first().and_then(|target| target.version.clone());
+    let same = targets.iter().all(|target| target.version == first);
+    Revision {
         revision: 0,
         version: first.filter(|_| same),
         started_at: pass.now,
-    });
+    }
 }
 
 /// Registered targets of the fleet without a record join the live side: the next release replaces
@@ -42,11 +47,7 @@ pub(super) fn strangers(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGre
         })
         .collect();
     if !new.is_empty() && status.blue.is_none() {
-        status.blue = Some(Revision {
-            revision: 0,
-            version: None,
-            started_at: pass.now,
-        });
+        status.blue = Some(before(pass, &new));
     }
     // The record that has ended gives way: there is one for each revision, instance and port.
     let replaced = |target: &TargetStatus| {

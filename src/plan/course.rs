@@ -8,7 +8,7 @@ use super::{
     failures,
     limits::BLIND,
     pass::Pass,
-    planned::{arrived, gone, keeper, planned},
+    planned::{all_arrived, arrived, gone, planned},
     preflight::{self, Preflight},
     promotion,
     roles::{Role, doomed, living},
@@ -361,11 +361,10 @@ pub(super) fn turns_back_at(
     status: &BlueGreenReleaseStatus,
 ) -> Option<Time> {
     let course = status.course.as_ref()?;
-    let here = |id| keeper(status, id).is_some_and(arrived);
     let would = course.direction == Direction::Forward
         && pass.spec().on_failure == FailurePolicy::Rollback
         && can_go_back(pass, status)
-        && !planned(pass.spec(), world, status).iter().all(here);
+        && !all_arrived(pass.spec(), world, status);
     let total = deadline(pass, status)?;
     would.then(|| total.min(course.progress_at + pass.spec().rollout.step_deadline))
 }
@@ -396,8 +395,7 @@ pub(super) fn health_deadline(
 fn too_late(pass: &Pass<'_>, world: &World<'_>, status: &BlueGreenReleaseStatus) -> Option<String> {
     // Once everything new is in service, what is left is to clear up the old: that is tried for
     // as long as it takes, since giving up the new version would mend nothing.
-    let here = |id| keeper(status, id).is_some_and(arrived);
-    if planned(pass.spec(), world, status).iter().all(here) {
+    if all_arrived(pass.spec(), world, status) {
         return None;
     }
     let course = status.course.as_ref()?;

@@ -5,7 +5,7 @@ use super::{
     converge::STOP_RESERVE,
     course::{self, health_deadline},
     pass::Pass,
-    planned::{arrived, keeper, manner, planned},
+    planned::{all_arrived, manner},
     preflight::Problem,
     record::refused,
     roles::{Manner, Role, doomed, living, serving, spared},
@@ -85,8 +85,7 @@ pub(super) fn stop_undelivered(
     status: &BlueGreenReleaseStatus,
 ) -> Option<String> {
     // With everything new in service there is nothing to go back for.
-    let here = |id| keeper(status, id).is_some_and(arrived);
-    if planned(pass.spec(), world, status).iter().all(here) {
+    if all_arrived(pass.spec(), world, status) {
         return None;
     }
     let mut leaving = living(status, Role::Leave);

@@ -24,7 +24,7 @@ pub(super) fn planned(
             .targets
             .iter()
             .filter(|target| target.color == Color::Blue)
-            .filter(|target| !with_instance(target))
+            .filter(|target| !with_instance(target) && !ended(world, &target.id))
             .map(id_of)
             .collect(),
     }
@@ -37,6 +37,25 @@ fn with_instance(target: &TargetStatus) -> bool {
         .terminated
         .as_ref()
         .is_some_and(|end| end.how == StopHow::InstanceTerminated)
+}
+
+/// Whether an instance is known to be terminated.
+fn ended(world: &World<'_>, id: &str) -> bool {
+    let instance = world.instance(id);
+    instance.is_some_and(|instance| instance.state == InstanceState::Terminated)
+}
+
+/// Whether every target that should be live in the end has arrived, and there are as many as there
+/// were to be.
+pub(super) fn all_arrived(
+    spec: &BlueGreenReleaseSpec,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> bool {
+    let planned = planned(spec, world, status);
+    let wanted = status.course.as_ref().and_then(|course| course.replicas);
+    let here = |id| keeper(status, id).is_some_and(arrived);
+    planned.len() >= wanted.map_or(0, |wanted| wanted as usize) && planned.iter().all(here)
 }
 
 fn forward(

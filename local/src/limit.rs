@@ -181,7 +181,7 @@ impl Host<'_> {
                 let settled = after(from, settle);
                 let full = self
                     .first(FactKind::Gone, from)
-                    .map(|gone| gone.max(settled));
+                    .map(|gone| after(gone, READ_AGAIN).max(settled));
                 let early = quiet_for.map(|quiet_for| {
                     let last = self.first(FactKind::LastRequest, from);
                     after(last.map_or(settled, |last| last.max(settled)), quiet_for)
@@ -194,6 +194,9 @@ impl Host<'_> {
         }
     }
 }
+
+/// That a group has let go of a target counts in two readings that are so far apart.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 fn after(at: Timestamp, time: Duration) -> Timestamp {
     // No duration of a scenario is anywhere near the end of time.

@@ -24,7 +24,7 @@ fn sample(schema: &Value) -> Value {
                 let samples = properties.map(|(name, schema)| (name.clone(), sample(schema)));
                 Value::Object(samples.collect())
             }
-            None => json!({ "a": "b" }),
+            None => json!({ "a": sample(&schema["additionalProperties"]) }),
         },
         Some("array") => json!([sample(&schema["items"])]),
         Some("integer") => json!(1),

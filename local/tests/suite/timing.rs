@@ -36,7 +36,7 @@ fn commanded(world: &World, document: &str, host: &str) -> f64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_with_three_reads() {
+async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_while_it_is_watched() {
     for scene in [Scene::in_place().calm(), Scene::side_by_side().calm()] {
         let scene = Scene {
             delay: Duration::from_secs(300),
@@ -58,7 +58,8 @@ async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_with_three_r
             let late = seconds(gone, seen);
             assert!((0.0..=0.25).contains(&late), "{key}: {late} s late");
             let drained = target.steps.drained.as_ref().unwrap().at.timestamp();
-            assert!(seconds(gone, drained) <= 0.25, "{key}: proven later");
+            let proven = seconds(gone, drained) - READ_AGAIN;
+            assert!((0.0..=0.25).contains(&proven), "{key}: proven {proven} s later");
             let calls = calls(&world.cloud);
             let begun = calls.iter().find(|call| {
                 call.action.ends_with(":DeregisterTargets")
@@ -70,7 +71,8 @@ async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_with_three_r
             });
             let reads = reads.count();
             println!("{key}: {late} s late, {reads} reads");
-            assert!(reads <= 3, "{key}: {reads} reads");
+            // What is withdrawn is watched: a reading every five seconds, and two to see it go.
+            assert!(reads <= 300 / 5 + 2, "{key}: {reads} reads");
         }
         world.end().await;
     }
@@ -78,8 +80,8 @@ async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_with_three_r
 
 /// What could not have been faster, taken from the cloud's own log: for the slowest host the start
 /// command, from its registration until the control plane calls it healthy, and what `stableFor`
-/// asks for after that; then from the deregistration to the end of the delay, and the slowest stop
-/// command.
+/// asks for after that; then from the deregistration to the end of the delay, a second reading of
+/// that, and the slowest stop command.
 #[tokio::test(start_paused = true)]
 async fn a_release_takes_hardly_longer_than_aws_itself() {
     for (seed, latency) in [
@@ -113,6 +115,9 @@ const CALLS: f64 = 12.0;
 /// calls.
 const OVER: f64 = 1.0;
 
+/// That a target is gone counts in two readings so far apart, in seconds.
+const READ_AGAIN: f64 = 5.0;
+
 /// `health.stableFor` by default, in seconds.
 const STABLE_FOR: f64 = 10.0;
 
@@ -145,7 +150,7 @@ async fn over(scene: Scene, seed: u64) -> (f64, f64) {
     let draining = longest(&|host| {
         let target = format!("{host}:8080");
         let began = first(&world, applied, EventKind::TargetDraining, &target);
-        seconds(began, first(&world, began, EventKind::TargetGone, &target))
+        seconds(began, first(&world, began, EventKind::TargetGone, &target)) + READ_AGAIN
     });
     let stopping = longest(&|host| commanded(&world, "BlueGreen-StopUnit", host));
     let limit = coming + STABLE_FOR + draining + stopping;

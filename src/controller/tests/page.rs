@@ -18,9 +18,10 @@ use crate::{
 
 const PAGE: &str = include_str!("../../../docs/observability.md");
 const EVENTS: &str = include_str!("../events.rs");
-const ADAPTERS: [&str; 3] = [
+const ADAPTERS: [&str; 4] = [
     include_str!("../../cloud/aws/ec2.rs"),
     include_str!("../../cloud/aws/elb.rs"),
+    include_str!("../../cloud/aws/hosts.rs"),
     include_str!("../../cloud/aws/ssm.rs"),
 ];
 

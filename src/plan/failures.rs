@@ -1,7 +1,7 @@
 //! Why a release fails on its way forward, and why the version before is not back yet.
 
 use super::{
-    CommandState, Invocation, Reading,
+    CommandState, Failure, FailureKind, Invocation, Reading,
     converge::STOP_RESERVE,
     course::{self, health_deadline},
     pass::Pass,
@@ -53,7 +53,7 @@ pub(super) fn start_failed(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> 
         if retried_at.is_some_and(|at| process.sent_at < at) {
             return None;
         }
-        if let Some(failure) = refused(pass, &process.operation) {
+        if let Some(failure) = refused_for_good(pass, process) {
             return Some(format!(
                 "the start command for {} port {} was refused: {}",
                 target.id, target.port, failure.message
@@ -105,6 +105,12 @@ pub(super) fn unstoppable(pass: &Pass<'_>, target: &TargetStatus) -> Option<Stri
     })
 }
 
+/// Why AWS refuses a command however often it is sent. A permission can be given meanwhile.
+fn refused_for_good<'a>(pass: &Pass<'a>, process: &Process) -> Option<&'a Failure> {
+    let failure = refused(pass, &process.operation)?;
+    (failure.kind != FailureKind::Denied).then_some(failure)
+}
+
 /// When a stop must have come to its end.
 pub(super) fn stop_bound(pass: &Pass<'_>, process: &Process) -> Time {
     process.requested_at + pass.spec().stop.grace_period + STOP_RESERVE
@@ -113,7 +119,8 @@ pub(super) fn stop_bound(pass: &Pass<'_>, process: &Process) -> Time {
 /// Why a stop did nothing, and whether sending it again as it is cannot help.
 fn cause_of(pass: &Pass<'_>, target: &TargetStatus, process: &Process) -> (String, bool) {
     if let Some(failure) = refused(pass, &process.operation) {
-        return (failure.message.clone(), true);
+        let for_good = refused_for_good(pass, process).is_some();
+        return (failure.message.clone(), for_good);
     }
     let Some(Reading::Known(CommandState::Sent(sent))) =
         pass.observation.commands.get(&process.operation)
@@ -154,13 +161,13 @@ pub(super) fn never_healthy(
                 let late = health_deadline(status, target, timeout).is_some_and(|at| pass.now > at);
                 late.then(|| {
                     format!(
-                        "health.timeout ({timeout}) exceeded: {id}:{port} is not healthy{reason}"
+                        "health.timeout ({timeout}) exceeded: target {id}:{port} is not healthy{reason}"
                     )
                 })
             }
             (Some(_), Some(since)) if pass.now > since + timeout && target.drain.is_empty() => {
                 Some(format!(
-                    "{id}:{port} was healthy, and is not since {since}{reason}"
+                    "target {id}:{port} was healthy, and is not since {since}{reason}"
                 ))
             }
             (Some(_), _) => None,
@@ -200,7 +207,7 @@ pub(super) fn lost_health(
     let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     too_few.then(|| {
         format!(
-            "{healthy} of {} new targets are healthy after old ones were withdrawn: {}:{} is not any more{reason}",
+            "{healthy} of {} new targets are healthy after old ones were withdrawn: target {}:{} is not any more{reason}",
             kept.len(),
             lost.id,
             lost.port

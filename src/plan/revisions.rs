@@ -123,15 +123,15 @@ pub(super) fn unkept(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> bool {
     coming.is_some_and(|green| !pass.release.revisions.contains_key(&green.revision))
 }
 
-/// The revisions that are to be kept: the two of the release, and those in its history that are
-/// kept already.
+/// The revisions that are to be kept: the two of the release, and as many earlier ones as its history
+/// has entries.
 pub(super) fn to_keep(
     pass: &Pass<'_>,
     status: &BlueGreenReleaseStatus,
 ) -> BTreeMap<u64, RevisionSnapshot> {
     let kept = &pass.release.revisions;
-    let ended = status.history.iter().map(|entry| entry.revision);
-    let ended = ended.filter_map(|number| Some((number, kept.get(&number)?.clone())));
+    let ended = kept.iter().rev().take(pass.spec().history as usize);
+    let ended = ended.map(|(number, snapshot)| (*number, snapshot.clone()));
     let revisions = [&status.blue, &status.green].into_iter().flatten();
     let current = revisions.map(|revision| {
         let now = || RevisionSnapshot {

@@ -26,11 +26,13 @@ pub(super) fn in_service(
     target: &TargetStatus,
 ) -> bool {
     let counted = match role(status, target) {
-        Some(Role::Keep) => arrived(target),
-        Some(Role::Leave) | None => target.drain.is_empty() && !doomed(target),
+        Some(Role::Keep) => arrived(target) && world.healthy(target),
+        Some(Role::Leave) | None => {
+            target.drain.is_empty() && !doomed(target) && world.serves(target)
+        }
     };
     let lately = too_soon(pass, target);
-    target.steps.terminated.is_none() && counted && !lately && world.healthy(target)
+    target.steps.terminated.is_none() && counted && !lately
 }
 
 /// Whether every target that is kept is in service, and there are as many as there were to be.
@@ -194,8 +196,18 @@ pub(super) fn to_put_back<'a>(
 /// or because others did.
 fn withdrawn(world: &World<'_>, target: &TargetStatus) -> bool {
     let id = id_of(target);
-    let missing = || world.groups.iter().any(|group| !group.registered(&id));
+    let missing = || {
+        let mut groups = world.groups.iter();
+        groups.any(|group| was_in(target, &group.name) && !group.registered(&id))
+    };
     !target.drain.is_empty() || (target.steps.healthy.is_some() && missing())
+}
+
+/// Whether a target was registered in a group. One of before the release need not be in every group
+/// of the spec, and is not put into another one.
+pub(super) fn was_in(target: &TargetStatus, group: &str) -> bool {
+    let registered = target.registrations.iter().any(|r| r.group == group);
+    registered || target.drain.iter().any(|drain| drain.group == group)
 }
 
 /// Whether it helps to put a target back: it was healthy when it was withdrawn, or nothing is

@@ -42,6 +42,19 @@ impl<'a> World<'a> {
             .filter(|instance| instance.state == InstanceState::Running)
     }
 
+    /// Whether a target serves: healthy in every group that lists it, and listed by one at least. One
+    /// of before the release need not be in every group of the spec.
+    pub(super) fn serves(&self, target: &TargetStatus) -> bool {
+        let id = id_of(target);
+        let mut listed = self.groups.iter().filter_map(|group| group.listed(&id));
+        let first = listed.next();
+        first
+            .into_iter()
+            .chain(listed)
+            .all(|health| health == Health::Healthy)
+            && first.is_some()
+    }
+
     /// What the load balancer says of a target that is not healthy, as in
     /// `shop: Target.Timeout: Request timed out`.
     pub(super) fn reason(&self, target: &TargetStatus) -> Option<String> {

@@ -59,7 +59,10 @@ async fn the_end_of_a_drain_is_noticed_within_a_quarter_of_a_second_while_it_is_
             assert!((0.0..=0.25).contains(&late), "{key}: {late} s late");
             let drained = target.steps.drained.as_ref().unwrap().at.timestamp();
             let proven = seconds(gone, drained) - READ_AGAIN;
-            assert!((0.0..=0.25).contains(&proven), "{key}: proven {proven} s later");
+            assert!(
+                (0.0..=0.25).contains(&proven),
+                "{key}: proven {proven} s later"
+            );
             let calls = calls(&world.cloud);
             let begun = calls.iter().find(|call| {
                 call.action.ends_with(":DeregisterTargets")

@@ -6,7 +6,7 @@ use crate::{
     limits::FENCE,
     pass::Pass,
     planned::{keeper, planned},
-    roles::{Role, kept_revision, living, serving},
+    roles::{Role, kept_revision, living, role, serving},
     serve,
     world::{World, id_of},
 };
@@ -68,7 +68,9 @@ fn into_groups(
         let is_missing = |(id, color): &&(TargetId, Color)| {
             let record = find(status, id, *color);
             record.is_some_and(|target| {
-                missing(target, group) && !asked_lately(pass, target, &group.name)
+                let leaves = role(status, target) == Some(Role::Leave);
+                let belongs = !leaves || serve::was_in(target, &group.name);
+                belongs && missing(target, group) && !asked_lately(pass, target, &group.name)
             })
         };
         let wanted: Vec<(TargetId, Color)> = targets.iter().filter(is_missing).cloned().collect();

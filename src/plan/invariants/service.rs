@@ -7,7 +7,7 @@ use super::{
     traffic::{all_carry, healthy_everywhere, hosts, usable},
 };
 use crate::{
-    Group, Health, InstanceState, Reading, Step, TargetId,
+    Group, Health, InstanceState, Observation, Reading, Step, TargetId,
     limits::{ENDED_SHOWN_LATEST, FENCE, LOOK_WITHDRAWN_LONGEST},
 };
 use bluegreen_api::{
@@ -285,5 +285,16 @@ fn serving<'a>(decided: &Decided<'a>, kept: Color) -> impl Iterator<Item = &'a T
     records
         .filter(move |target| target.color != kept || target.steps.healthy.is_some())
         .filter(move |target| living(status, &id(target), target.color).is_some())
-        .filter(move |target| usable(target) && healthy_everywhere(observation, &id(target)))
+        .filter(move |target| usable(target) && serves(observation, target, kept))
+}
+
+/// Whether a target is healthy: one that is kept in every group, another one in those that list it.
+fn serves(observation: &Observation, target: &TargetStatus, kept: Color) -> bool {
+    let id = id(target);
+    if target.color == kept {
+        return healthy_everywhere(observation, &id);
+    }
+    let groups = observation.groups.iter().filter_map(Reading::known);
+    let listed: Vec<Health> = groups.filter_map(|group| group.listed(&id)).collect();
+    !listed.is_empty() && listed.iter().all(|health| *health == Health::Healthy)
 }

@@ -7,22 +7,6 @@ use crate::{
 };
 
 #[test]
-fn an_instance_may_end_at_any_moment_in_place() {
-    all_hold(
-        "instance ends",
-        [befallen(&[Kind::Terminations], 1, in_place())],
-    );
-}
-
-#[test]
-fn an_instance_may_end_at_any_moment_among_those_of_others() {
-    all_hold(
-        "instance ends",
-        [befallen(&[Kind::Terminations], 1, several())],
-    );
-}
-
-#[test]
 fn others_may_deregister_a_live_target_in_place() {
     all_hold(
         "others deregister",
@@ -39,55 +23,6 @@ fn others_may_deregister_a_live_target_side_by_side() {
 }
 
 #[test]
-fn others_may_register_their_instances() {
-    all_hold(
-        "others register",
-        [befallen(&[Kind::Tags, Kind::Registers], 1, several())],
-    );
-}
-
-#[test]
-fn a_version_tag_may_change_at_any_moment() {
-    all_hold("tag changes", [befallen(&[Kind::Versions], 1, several())]);
-}
-
-#[test]
 fn an_answer_may_be_cut_in_place() {
     all_hold("answer cut", [misread(&[Look::Cut(0, 0)], 1, in_place())]);
-}
-
-#[test]
-fn a_reading_of_the_fleet_may_be_old_when_an_instance_ends() {
-    all_hold(
-        "instance ends, fleet old",
-        [befallen(
-            &[Kind::Terminations],
-            1,
-            misread(&[Look::OldFleet], 1, several()),
-        )],
-    );
-}
-
-#[test]
-fn a_reading_of_the_fleet_may_be_old_when_tags_change() {
-    all_hold(
-        "tag changes, fleet old",
-        [befallen(
-            &[Kind::Versions],
-            1,
-            misread(&[Look::OldFleet], 1, several()),
-        )],
-    );
-}
-
-#[test]
-fn a_reading_of_the_fleet_may_be_old_in_place() {
-    all_hold(
-        "instance ends, fleet old",
-        [befallen(
-            &[Kind::Terminations],
-            1,
-            misread(&[Look::OldFleet], 1, in_place()),
-        )],
-    );
 }

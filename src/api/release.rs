@@ -1,5 +1,10 @@
 //! The resource itself.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "several printer columns have the same type"
+)]
+
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 

@@ -62,9 +62,9 @@ pub(super) async fn create<W: World>(
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let error = match traced_call("creating a revision", api.create(&params, &object)).await {
-        Ok(_) => return Ok(snapshot.clone()),
-        Err(error) => error,
+    let created = traced_call("creating a revision", api.create(&params, &object)).await;
+    let Err(error) = created else {
+        return Ok(snapshot.clone());
     };
     if !error
         .status()

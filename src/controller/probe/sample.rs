@@ -117,8 +117,11 @@ fn space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
 }
 
+/// The labels of a sample, by name.
+type Labels<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
 /// The labels, and the rest of the line.
-fn labels(text: &str) -> Option<(BTreeMap<Cow<'_, str>, Cow<'_, str>>, &str)> {
+fn labels(text: &str) -> Option<(Labels<'_>, &str)> {
     let mut labels = BTreeMap::new();
     let Some(mut rest) = space(text).strip_prefix('{') else {
         return Some((labels, text));

@@ -74,10 +74,10 @@ impl Story {
         let broken = laws::broken(&self.release, &self.status, &observation, &decision, None);
         assert_eq!(broken, None);
         self.status = decision.status.clone();
-        if let Some(step) = &decision.step {
-            if !object::written(&mut self.release, step) {
-                assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
-            }
+        if let Some(step) = &decision.step
+            && !object::written(&mut self.release, step)
+        {
+            assert_eq!(self.world.execute(&self.scenario, step), None, "{step:?}");
         }
         decision
     }

@@ -43,7 +43,7 @@ pub(crate) fn check(
         match field.as_str() {
             "apiVersion" | "kind" => {}
             "metadata" => metadata(value, &path, &mut faults),
-            _ => property(&resource.schema, field, value, path, &mut faults),
+            _ => property(&resource.schema, field, value, &path, &mut faults),
         }
     }
     let text = match faults.as_slice() {
@@ -61,14 +61,14 @@ pub(crate) fn check(
 fn metadata(value: &Value, path: &str, faults: &mut Vec<String>) {
     for (field, value) in value.as_object().into_iter().flatten() {
         if !SERVER_OWNED.contains(&field.as_str()) {
-            property(&METADATA, field, value, format!("{path}.{field}"), faults);
+            property(&METADATA, field, value, &format!("{path}.{field}"), faults);
         }
     }
 }
 
-fn property(schema: &Schema, name: &str, value: &Value, path: String, faults: &mut Vec<String>) {
+fn property(schema: &Schema, name: &str, value: &Value, path: &str, faults: &mut Vec<String>) {
     match schema.property(name) {
-        Some(property) => node(property, value, &path, faults),
+        Some(property) => node(property, value, path, faults),
         None if schema.holds_anything() => {}
         None => faults.push(format!("{path}: field not declared in schema")),
     }
@@ -81,7 +81,7 @@ fn node(schema: &Schema, value: &Value, path: &str, faults: &mut Vec<String>) {
     let wanted = match (schema.scalar(), value) {
         (None, Value::Object(fields)) if !schema.is_list() => {
             for (name, field) in fields.iter().filter(|_| !schema.is_untyped()) {
-                property(schema, name, field, format!("{path}.{name}"), faults);
+                property(schema, name, field, &format!("{path}.{name}"), faults);
             }
             return;
         }

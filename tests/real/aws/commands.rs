@@ -32,7 +32,6 @@ pub(super) async fn suite(moto: &Moto<'_>, suite: &mut Suite) {
 pub(super) fn command(operation: &str, instances: Vec<String>) -> SendCommand {
     let parameters = [("unit", "shop@8080.service"), ("gracePeriod", "30")];
     SendCommand {
-        process: "1/1.8.0".to_owned(),
         operation: operation.to_owned(),
         kind: StepKind::Stop,
         document: "BlueGreen-StopUnit".to_owned(),

@@ -47,6 +47,8 @@ pub fn notices(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Ve
     notices.extend(answered(old, new));
     notices.extend(phase(old, new));
     notices.extend(stalled(old, new));
+    notices.extend(drifted(old, new));
+    notices.extend(lost(old, new));
     notices.extend(targets(old, new));
     notices.extend(ended(old, new));
     notices
@@ -161,6 +163,36 @@ fn stalled(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option
         "Stalled",
         action,
         format!("{reason}: {message}"),
+    ))
+}
+
+/// What others have changed: the condition `InSync` is false, or names something else.
+fn drifted(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
+    let told = |status: &BlueGreenReleaseStatus| {
+        let mut conditions = status.conditions.iter();
+        let drift = conditions.find(|c| c.type_ == "InSync" && c.status == "False");
+        drift.map(|condition| condition.message.clone())
+    };
+    let message = told(new).filter(|message| told(old).as_ref() != Some(message))?;
+    let first = message.split([' ', ';']).next().unwrap_or_default();
+    let action = format!("Drift-{first}");
+    Some(notice(Severity::Warning, "Drifted", action, message))
+}
+
+/// A target of a release at rest is not healthy any more.
+fn lost(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
+    let told = |status: &BlueGreenReleaseStatus| {
+        let mut conditions = status.conditions.iter();
+        let unhealthy = Reason::TargetUnhealthy.as_str();
+        let ready = conditions.find(|c| c.type_ == "Ready" && c.reason == unhealthy);
+        ready.map(|condition| condition.message.clone())
+    };
+    let message = told(new).filter(|_| told(old).is_none())?;
+    Some(notice(
+        Severity::Warning,
+        "TargetUnhealthy",
+        revision(new),
+        message,
     ))
 }
 

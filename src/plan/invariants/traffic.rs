@@ -34,7 +34,7 @@ pub(super) fn s1_no_black_hole(decided: &Decided<'_>) -> Option<String> {
 /// S3: a target is recorded as healthy only after as many observations as the gate asks for,
 /// spread over as long as it asks for, the last of them in this very pass.
 ///
-/// Needs the records before and after. What was in service before the first release (recorded
+/// Needs the records before and after. What was in service when it was first seen (recorded
 /// with no observations) came through no gate.
 pub(super) fn s3_the_whole_gate(written: &Written<'_>) -> Option<String> {
     let gate = &written.spec.health;
@@ -42,7 +42,9 @@ pub(super) fn s3_the_whole_gate(written: &Written<'_>) -> Option<String> {
         let passed = target.steps.healthy.as_ref()?;
         let mut earlier = written.before.targets.iter().filter(|t| is(t, &id(target)));
         let known = earlier.clone().any(|t| t.steps.healthy.is_some());
-        if known || (passed.consecutive == 0 && target.revision == 0) {
+        // One that others had registered before it was first seen.
+        let adopted = passed.consecutive == 0 && target.color == Color::Blue;
+        if known || adopted {
             return None;
         }
         let since = earlier

@@ -170,7 +170,7 @@ fn stalled(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option
 fn drifted(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
     let told = |status: &BlueGreenReleaseStatus| {
         let mut conditions = status.conditions.iter();
-        let drift = conditions.find(|c| c.type_ == "InSync" && c.status == "False");
+        let drift = conditions.find(|c| c.reason == Reason::Drifted.as_str());
         drift.map(|condition| condition.message.clone())
     };
     let message = told(new).filter(|message| told(old).as_ref() != Some(message))?;
@@ -184,7 +184,8 @@ fn lost(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<No
     let told = |status: &BlueGreenReleaseStatus| {
         let mut conditions = status.conditions.iter();
         let unhealthy = Reason::TargetUnhealthy.as_str();
-        let ready = conditions.find(|c| c.type_ == "Ready" && c.reason == unhealthy);
+        // The message of status is that of its condition of readiness.
+        let ready = conditions.find(|c| c.reason == unhealthy && c.message == status.message);
         ready.map(|condition| condition.message.clone())
     };
     let message = told(new).filter(|_| told(old).is_none())?;

@@ -309,21 +309,29 @@ mod tests {
             62,
             "quiet after the last"
         );
-        let log = facts(0, &[(0, Draining), (90, Gone), (93, StopSent), (95, Ended)]);
-        assert_eq!(limit(&log, proof(None), 0, 95), 92, "the whole delay");
+        // The second reading is due at 95.
+        let log = facts(
+            0,
+            &[(0, Draining), (90, Gone), (98, StopSent), (100, Ended)],
+        );
+        assert_eq!(
+            limit(&log, proof(None), 0, 100),
+            97,
+            "the whole delay, read twice"
+        );
         let log = facts(
             0,
             &[
                 (0, Draining),
-                (85, LastRequest),
+                (84, LastRequest),
                 (90, Gone),
-                (93, StopSent),
-                (95, Ended),
+                (98, StopSent),
+                (100, Ended),
             ],
         );
         assert_eq!(
-            limit(&log, proof(Some(10)), 0, 95),
-            92,
+            limit(&log, proof(Some(10)), 0, 100),
+            96,
             "whichever is first"
         );
         let log = facts(0, &[(0, Draining), (20, Gone), (50, StopSent), (52, Ended)]);

@@ -65,6 +65,10 @@ pub enum Reason {
     DocumentUnsuitable,
     /// A target of the live version is not healthy for more than a minute.
     TargetsLost,
+    /// Another release has the same targets, and comes first.
+    ClaimedByAnother,
+    /// The deregistration delay of a target group is shorter than requests take.
+    DelayTooShort,
     /// AWS refuses what the release asks for.
     EffectRefused,
     /// The probe for requests in flight gives no figures.
@@ -83,7 +87,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -110,6 +114,8 @@ impl Reason {
         Self::AgentNotOnline,
         Self::DocumentUnsuitable,
         Self::TargetsLost,
+        Self::ClaimedByAnother,
+        Self::DelayTooShort,
         Self::EffectRefused,
         Self::ProbeFailing,
         Self::InSync,
@@ -149,6 +155,8 @@ impl Reason {
             Self::AgentNotOnline => "AgentNotOnline",
             Self::DocumentUnsuitable => "DocumentUnsuitable",
             Self::TargetsLost => "TargetsLost",
+            Self::ClaimedByAnother => "ClaimedByAnother",
+            Self::DelayTooShort => "DelayTooShort",
             Self::EffectRefused => "EffectRefused",
             Self::ProbeFailing => "ProbeFailing",
             Self::InSync => "InSync",
@@ -194,6 +202,8 @@ impl Reason {
             | Self::AgentNotOnline
             | Self::DocumentUnsuitable
             | Self::TargetsLost
+            | Self::ClaimedByAnother
+            | Self::DelayTooShort
             | Self::EffectRefused
             | Self::RollbackFailed => true,
         }

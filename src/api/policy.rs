@@ -158,6 +158,12 @@ pub struct Drain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
 
+    /// How long a request may take. A load balancer cuts what is in flight when the deregistration
+    /// delay is over: where that of a target group is shorter than this, nothing is withdrawn (with
+    /// `onTimeout: Proceed` it is, and the condition `DelayTooShort` says so). Default: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_request: Option<Duration>,
+
     /// Do not wait for the end of the deregistration delay when `inFlight` proves that nothing
     /// is left. Only with `inFlight`. Default: false.
     #[serde(default)]

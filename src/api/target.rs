@@ -212,6 +212,10 @@ pub struct Drained {
     pub delay: Duration,
     /// The settle time that was used.
     pub settle: Duration,
+    /// The longest request that the proof covers: the load balancer cut those that took longer.
+    /// Absent where the application itself was quiet in time, and where it was never registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Duration>,
     /// Requests in flight at the last reading. Absent without a probe: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,

@@ -1,4 +1,5 @@
-//! What the cache keeps of a release: who it is, whether it has changed, and what is counted.
+//! What the cache keeps of a release: who it is, whether it has changed, what is counted, and which
+//! targets it names.
 //!
 //! Whoever decides or writes reads the object from the API server first, so a whole object in the
 //! cache would be of use to nobody, and it is large: its managed fields alone are several times
@@ -6,14 +7,14 @@
 //! objects exist one at a time. What is cached cannot be written back: it has no spec, and it
 //! does not implement `Serialize`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, core::DeserializeGuard};
 use serde::Deserialize;
 
-use super::{context::Guarded, memory::Face, metrics::Counted};
-use crate::api::BlueGreenRelease;
+use super::{context::Guarded, memory::Face, metrics::Counted, owners};
+use crate::{api::BlueGreenRelease, plan::Claim};
 
 /// A release as the cache has it.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,22 +25,28 @@ pub(super) struct Cached {
 }
 
 /// What an object says that can be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Content {
     face: Face,
     counted: Counted,
+    claim: Arc<Claim>,
 }
 
 impl Cached {
     /// How it looks; nothing, where it is not a release that this version understands.
     pub(super) fn face(&self) -> Option<Face> {
-        self.content.map(|content| content.face)
+        self.content.as_ref().map(|content| content.face)
     }
 
     /// What the gauges count of it; nothing, where it is not a release that this version
     /// understands.
     pub(super) fn counted(&self) -> Option<Counted> {
-        self.content.map(|content| content.counted)
+        self.content.as_ref().map(|content| content.counted)
+    }
+
+    /// What it names; nothing, where it is not a release that this version understands.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        self.content.as_ref().map(|content| &*content.claim)
     }
 }
 
@@ -49,6 +56,7 @@ impl From<Guarded> for Cached {
             DeserializeGuard(Ok(release)) => Some(Content {
                 face: Face::of(release),
                 counted: Counted::of(release.status.as_ref()),
+                claim: Arc::new(owners::claim(release)),
             }),
             DeserializeGuard(Err(_)) => None,
         };

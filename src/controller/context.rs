@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{Api, Client, core::DeserializeGuard};
+use kube::{Api, Client, core::DeserializeGuard, runtime::reflector::Store};
 use tokio_util::sync::CancellationToken;
 
-use super::{Authority, Clock, LeaseOptions, Metrics, World, memory::Memory, publisher::Notebook};
+use super::{
+    Authority, Clock, LeaseOptions, Metrics, World, cached::Cached, memory::Memory,
+    publisher::Notebook,
+};
 use crate::{
     api::{BlueGreenRelease, BlueGreenReleaseSpec, BlueGreenReleaseStatus, Time},
     plan::{self, Decision, Observation, Release},
@@ -74,6 +77,8 @@ pub(super) type Guarded = DeserializeGuard<BlueGreenRelease>;
 /// What every pass is given.
 pub(super) struct Ctx<W> {
     pub(super) client: Client,
+    /// What the watch shows of all releases.
+    pub(super) releases: Store<Cached>,
     pub(super) world: Arc<W>,
     pub(super) planner: Planner,
     pub(super) notebook: Notebook,

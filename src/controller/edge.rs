@@ -14,6 +14,10 @@ impl CloudProvider for Clouds {
     fn cloud(&self, region: Option<&str>) -> Result<Arc<Self::Cloud>, Error> {
         self.region(region)
     }
+
+    fn own_region(&self) -> Option<&str> {
+        self.own()
+    }
 }
 
 impl Observer for Metrics {

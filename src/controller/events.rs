@@ -48,6 +48,7 @@ pub fn notices(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Ve
     notices.extend(phase(old, new));
     notices.extend(stalled(old, new));
     notices.extend(drifted(old, new));
+    notices.extend(cutting(old, new));
     notices.extend(lost(old, new));
     notices.extend(targets(old, new));
     notices.extend(ended(old, new));
@@ -177,6 +178,23 @@ fn drifted(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option
     let first = message.split([' ', ';']).next().unwrap_or_default();
     let action = format!("Drift-{first}");
     Some(notice(Severity::Warning, "Drifted", action, message))
+}
+
+/// The deregistration delay is shorter than requests take.
+fn cutting(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<Notice> {
+    let told = |status: &BlueGreenReleaseStatus| {
+        let mut conditions = status.conditions.iter();
+        let reason = Reason::DelayTooShort.as_str();
+        let short = conditions.find(|condition| condition.type_ == reason);
+        short.map(|condition| condition.message.clone())
+    };
+    let message = told(new).filter(|message| told(old).as_ref() != Some(message))?;
+    Some(notice(
+        Severity::Warning,
+        "DelayTooShort",
+        revision(new),
+        message,
+    ))
 }
 
 /// A target of a release at rest is not healthy any more.

@@ -25,6 +25,7 @@ mod execute;
 mod memory;
 mod metrics;
 mod observe;
+mod owners;
 mod probe;
 mod publisher;
 mod reconcile;

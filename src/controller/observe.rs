@@ -20,7 +20,7 @@ use super::{
     context::Guarded,
     error::{Error, traced_call},
     memory::Revisions,
-    revisions,
+    owners, revisions,
 };
 use crate::{
     api::{
@@ -105,6 +105,7 @@ pub(super) async fn world<W: World>(
         pace: cloud
             .as_ref()
             .map_or_else(|_| Pace::default(), |cloud| cloud.pace()),
+        claims: owners::before(ctx, object),
         last_effect,
     };
     Ok(Seen {

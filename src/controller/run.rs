@@ -209,8 +209,15 @@ impl<W: World> Shell<W> {
     /// The loop itself, until `stop` is cancelled. Nothing that was remembered of the releases in
     /// an earlier term is known to it.
     async fn work(&self, stop: CancellationToken) -> Result<Ended, StartError> {
+        let (api, scope) = self.releases();
+        let concurrency = self.options.concurrency.max(1);
+        let controller = Controller::new(api, watcher::Config::default().page_size(PAGE))
+            .with_config(Config::default().concurrency(concurrency))
+            .graceful_shutdown_on(stop.clone().cancelled_owned());
+        let store = controller.store();
         let ctx = Arc::new(Ctx {
             client: self.client.clone(),
+            releases: store.clone(),
             world: Arc::clone(&self.world),
             planner: self.planner,
             notebook: self.notebook.clone(),
@@ -219,15 +226,8 @@ impl<W: World> Shell<W> {
             authority: self.authority.clone(),
             stop: stop.clone(),
         });
-        let (api, scope) = self.releases();
-        let concurrency = self.options.concurrency.max(1);
         info!(scope, concurrency, "watching releases");
         self.standing.enters(Stage::Listing);
-
-        let controller = Controller::new(api, watcher::Config::default().page_size(PAGE))
-            .with_config(Config::default().concurrency(concurrency))
-            .graceful_shutdown_on(stop.clone().cancelled_owned());
-        let store = controller.store();
         self.standing.watches(Some(store.clone()));
         let mut passes = pin!(controller.run(reconcile, error_policy, Arc::clone(&ctx)));
         let mut ready = pin!(store.wait_until_ready());

@@ -15,6 +15,9 @@ pub trait CloudProvider: Send + Sync + 'static {
     /// # Errors
     /// When no region is known.
     fn cloud(&self, region: Option<&str>) -> Result<Arc<Self::Cloud>, Error>;
+
+    /// The controller's own region, where one is known.
+    fn own_region(&self) -> Option<&str>;
 }
 
 /// The three together, so that the loop has one type parameter instead of three.

@@ -4,6 +4,7 @@
 use super::{
     Health, Instance, TargetId,
     limits::ENDED_SHOWN_LATEST,
+    owners,
     pass::Pass,
     world::{World, id_of},
 };
@@ -80,11 +81,7 @@ fn registered<'a>(
     spec: &'a BlueGreenReleaseSpec,
     world: &'a World<'_>,
 ) -> impl Iterator<Item = (&'a Instance, TargetId)> {
-    let ports: &[u16] = match (&spec.fleet.hosts, &spec.fleet.existing) {
-        (Some(hosts), _) => &hosts.ports,
-        (None, Some(existing)) => std::slice::from_ref(&existing.port),
-        (None, None) => &[],
-    };
+    let ports = owners::ports(spec);
     let of_fleet = world.fleet.iter().flat_map(move |instance| {
         let id = |port: &u16| TargetId {
             id: instance.id.clone(),

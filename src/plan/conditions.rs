@@ -1,7 +1,7 @@
 //! Conditions besides `Ready`, for `kubectl wait` and for alerts: what is true of the targets.
 
 use super::{
-    FailureKind, Reading, drift,
+    FailureKind, Reading, delay, drift,
     pass::Pass,
     planned::planned,
     roles::{Role, living, role},
@@ -18,6 +18,7 @@ pub(super) fn write(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenRe
         ("Drained", drained(status)),
         ("InSync", drift::in_sync(pass, world, status)),
         ("ProbeFailing", probe_failing(pass)),
+        ("DelayTooShort", delay::told(pass, world, status)),
     ];
     let generation = Some(pass.release.generation);
     for (type_, told) in conditions {
@@ -153,6 +154,13 @@ fn drained(status: &BlueGreenReleaseStatus) -> Option<Told> {
         .iter()
         .find(|target| target.steps.unproven.is_some() && target.steps.drained.is_none());
     let all = leaving.len();
+    let covers = leaving
+        .iter()
+        .filter_map(|target| target.steps.drained.as_ref()?.covers);
+    let cut = match covers.min() {
+        Some(covers) => format!("; requests longer than {covers} were cut, if there were any"),
+        None => String::new(),
+    };
     (all > 0).then(|| Told {
         holds: proven == all,
         reason: match unproven {
@@ -165,7 +173,7 @@ fn drained(status: &BlueGreenReleaseStatus) -> Option<Told> {
                 "{proven} of {all} targets are proven to be drained; {}:{} was stopped without proof",
                 target.id, target.port
             ),
-            None => format!("{proven} of {all} targets are proven to be drained"),
+            None => format!("{proven} of {all} targets are proven to be drained{cut}"),
         },
     })
 }

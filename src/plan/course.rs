@@ -88,6 +88,18 @@ pub(super) fn lose_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
     };
 }
 
+/// Another release comes first. The time until this one may go on is not its own; one that is
+/// deleted does not wait for it.
+pub(super) fn stand_back(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, because: &str) {
+    status.unreadable_since = None;
+    if status.course.is_some() && pass.release.deleting {
+        end(pass, status, Outcome::Aborted, Some(because.to_owned()));
+    }
+    if let Some(course) = &mut status.course {
+        course.blind_since.get_or_insert(pass.now);
+    }
+}
+
 /// AWS was read. What nobody could see for long is given its time anew.
 pub(super) fn regain_sight(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus) {
     status.unreadable_since = None;

@@ -4,6 +4,7 @@ use super::{
     Decision, Needs, Observation, Release, Step, conditions, converge, course, drain, explain,
     failures, host, invariants,
     limits::OLD_AT_REST,
+    owners,
     pass::Pass,
     planned::of_the_fleet,
     preflight::{self, Preflight, Problem},
@@ -68,14 +69,9 @@ pub fn decide_unchecked(
         }
     };
 
-    course::regain_sight(&pass, &mut status);
-    record::record(&pass, &world, &mut status);
-    requests::answer(&pass, &world, &mut status);
-    let preflight = course::choose(&pass, &world, &mut status);
-    let (step, look_at) = if status.course.is_some() {
-        on_its_way(&pass, &world, &mut status)
-    } else {
-        at_rest(&pass, Some(&world), &mut status, preflight)
+    let (step, look_at) = match owners::claimed(&pass, &world) {
+        Some(problem) => anothers(&pass, &world, &mut status, problem),
+        None => its_own(&pass, &world, &mut status),
     };
     conditions::write(&pass, &world, &mut status);
     Decision {
@@ -83,6 +79,50 @@ pub fn decide_unchecked(
         step,
         look_at,
     }
+}
+
+fn its_own(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> (Option<Step>, Time) {
+    course::regain_sight(pass, status);
+    record::record(pass, world, status);
+    requests::answer(pass, world, status);
+    let preflight = course::choose(pass, world, status);
+    if status.course.is_some() {
+        on_its_way(pass, world, status)
+    } else {
+        at_rest(pass, Some(world), status, preflight)
+    }
+}
+
+/// Another release has the same targets and comes first: this one changes nothing, and may go. But
+/// where nobody serves, it puts back what lives.
+fn anothers(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    problem: Problem,
+) -> (Option<Step>, Time) {
+    // What it has not changed yet is not its to record.
+    if status.blue.is_some() || status.green.is_some() {
+        record::record(pass, world, status);
+    }
+    course::stand_back(pass, status, &problem.message);
+    let mut mended = status.clone();
+    let mending = status
+        .course
+        .is_some()
+        .then(|| converge::finish(pass, world, &mut mended));
+    let mending = mending.flatten().filter(|step| owners::mends(world, step));
+    if mending.is_some() {
+        *status = mended;
+    }
+    let let_go = pass.release.deleting && pass.release.finalizer;
+    let step = mending.or_else(|| let_go.then_some(Step::RemoveFinalizer));
+    let look_at = explain::anothers(pass, status, problem, step.is_some());
+    (step, look_at)
 }
 
 fn on_its_way(

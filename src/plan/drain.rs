@@ -6,7 +6,7 @@
 //! when that holds in every group and nothing says otherwise.
 
 use super::{
-    Health, LoadBalancerKind, ProbeReading, Reading,
+    Health, LoadBalancerKind, ProbeReading, Reading, delay,
     limits::{DRAIN_MARGIN, FENCE, SETTLE_APPLICATION, SETTLE_NETWORK},
     pass::Pass,
     roles::doomed,
@@ -252,6 +252,10 @@ fn proof(
             .unwrap_or(deregistered.at),
         delay: longest(target.drain.iter().map(|drain| drain.delay)),
         settle: longest(target.drain.iter().map(|drain| drain.settle)),
+        covers: match proof {
+            DrainProof::FullDelay => delay::covered(&target.drain, target.quiet.as_ref()),
+            DrainProof::InFlightZero | DrainProof::NeverRegistered => None,
+        },
         in_flight: probe.map(|probed| probed.reading.in_flight),
         served: probe.map(|probed| probed.reading.served),
     })

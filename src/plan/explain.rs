@@ -62,6 +62,32 @@ pub(super) fn unreadable(
     write(pass, status, account)
 }
 
+/// Writes the account of a release whose targets another one has.
+pub(super) fn anothers(
+    pass: &Pass<'_>,
+    status: &mut BlueGreenReleaseStatus,
+    problem: Problem,
+    acted: bool,
+) -> Time {
+    let (phase, reason) = if pass.release.deleting {
+        (Phase::Deleting, Reason::Deleting)
+    } else {
+        (Phase::Stalled, problem.reason)
+    };
+    let account = Account {
+        phase,
+        reason,
+        message: problem.message,
+        next: None,
+        look_at: if acted {
+            pass.now
+        } else {
+            watch(pass, status).min(pass.now + LOOK_STALLED)
+        },
+    };
+    write(pass, status, account)
+}
+
 /// Writes the account of a release that is not on its way.
 pub(super) fn at_rest(
     pass: &Pass<'_>,
@@ -344,6 +370,19 @@ fn doing(status: &BlueGreenReleaseStatus, waits: &[Wait], first: Option<Wait>) -
     }
 }
 
+/// When to look at the latest. What is withdrawn and lives is watched: it must be put back as soon
+/// as it is missed.
+fn watch(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Time {
+    let mut targets = status.targets.iter();
+    let withdrawn = targets.any(|target| !target.drain.is_empty() && serving(target));
+    pass.now
+        + if withdrawn {
+            pass.observation.pace.every
+        } else {
+            LOOK_PROGRESS
+        }
+}
+
 fn look_at(
     pass: &Pass<'_>,
     status: &BlueGreenReleaseStatus,
@@ -354,16 +393,7 @@ fn look_at(
     if acted {
         return pass.now;
     }
-    // What is withdrawn and lives is watched: it must be put back as soon as it is missed.
-    let withdrawn = status
-        .targets
-        .iter()
-        .any(|target| !target.drain.is_empty() && serving(target));
-    let watch = if withdrawn {
-        pass.now + pass.observation.pace.every
-    } else {
-        pass.now + LOOK_PROGRESS
-    };
+    let watch = watch(pass, status);
     let held = status.course.as_ref().is_some_and(|c| c.hold.is_some());
     if held || awaited || super::course::paused(pass, status) {
         return (pass.now + LOOK_STALLED).min(watch);

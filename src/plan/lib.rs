@@ -9,7 +9,7 @@
 //!
 //! Read `decide.rs` first, which is the outline: record what was seen (`record.rs`, `drain.rs`),
 //! answer a person's request
-//! (`requests.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
+//! (`requests.rs`), leave what another release has (`owners.rs`), choose the course (`course.rs`, `promotion.rs`, `preflight.rs`), converge on it by one effect (`converge/`),
 //! explain (`waits.rs`, `explain.rs`, `conditions.rs`).
 
 mod adopt;
@@ -17,6 +17,7 @@ mod conditions;
 mod converge;
 mod course;
 mod decide;
+mod delay;
 mod drain;
 mod drift;
 mod explain;
@@ -25,6 +26,7 @@ mod host;
 pub mod invariants;
 pub mod limits;
 pub mod observation;
+pub mod owners;
 mod pass;
 mod planned;
 mod preflight;
@@ -46,5 +48,6 @@ pub use observation::{
     Instance, InstanceState, Invocation, LoadBalancerKind, Observation, Pace, ProbeReading,
     Reading, StopReport, TargetId,
 };
+pub use owners::Claim;
 pub use release::Release;
 pub use step::{Decision, Needs, SendCommand, Step};

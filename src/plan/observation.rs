@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::LOOK_WITHDRAWN;
+use super::{limits::LOOK_WITHDRAWN, owners::Claim};
 use bluegreen_api::{Duration, StopHow, Time};
 
 /// A target: an instance and the port that it is registered with.
@@ -107,6 +107,8 @@ pub struct Observation {
     pub documents: BTreeMap<String, Reading<Document>>,
     /// How much of the account's call budget is left for looking.
     pub pace: Pace,
+    /// The releases that come before this one on a target group: see [`Claim::comes_before`].
+    pub claims: Vec<Claim>,
     /// What became of the last effect, where it failed and nothing has succeeded since. It is
     /// not remembered over a restart.
     pub last_effect: Option<EffectFailure>,

@@ -2,7 +2,7 @@
 
 use super::{
     CommandState, Failure, FailureKind, Health, Instance, InstanceState, Invocation,
-    LoadBalancerKind, Reading, TargetId, converge, course, drain, failures, host,
+    LoadBalancerKind, Reading, TargetId, converge, course, delay, drain, failures, host,
     limits::TARGETS_MOST,
     pass::Pass,
     planned::{arrived, keeper, planned},
@@ -77,7 +77,7 @@ pub(super) fn check(
     if let Some(problem) = groups(world) {
         return Preflight::Problem(problem);
     }
-    if let Some(problem) = settings(pass, world) {
+    if let Some(problem) = settings(pass, world).or_else(|| delay::refused(pass, world, status)) {
         return Preflight::Problem(problem);
     }
     match (&spec.fleet.hosts, &spec.fleet.existing) {
@@ -328,6 +328,13 @@ fn trouble(
         return Some(Problem {
             reason: Reason::WouldLeaveNoTarget,
             message: format!("{message}{turns_back}"),
+        });
+    }
+    let to_withdraw = living(status, Role::Leave).any(|target| target.drain.is_empty());
+    if let Some(problem) = delay::cuts(pass, world, status).filter(|_| to_withdraw) {
+        return Some(Problem {
+            message: format!("{}{turns_back}", problem.message),
+            ..problem
         });
     }
     if let Some(stopped) = not_running(world, status) {

@@ -74,6 +74,17 @@ fn others_may_deregister_a_live_target_of_their_instances() {
 }
 
 #[test]
+fn another_release_may_come_first_and_go() {
+    all_hold(
+        "claimed",
+        [
+            befallen(&[Kind::Claims], 2, in_place()),
+            befallen(&[Kind::Claims], 2, several()),
+        ],
+    );
+}
+
+#[test]
 fn an_answer_may_be_cut_side_by_side() {
     all_hold(
         "answer cut",

@@ -24,6 +24,7 @@ mod laws;
 mod mutants;
 mod noise;
 mod object;
+mod owners;
 mod people;
 mod scenario;
 mod states;
@@ -128,6 +129,21 @@ fn some_mistakes_are_found_out_by_one_invariant_alone() {
             "something else than {code} finds out a planner that {name}"
         );
         say(&format!("without {code}: {report}"));
+    }
+}
+
+#[test]
+fn who_does_not_look_after_those_that_serve_is_found_out() {
+    for (code, mutant) in mutants::service() {
+        let violation = explore(&mutant.scenario, mutant.planner).violation;
+        let violation = violation.unwrap_or_default();
+        let first = violation.lines().next().unwrap_or("NOT CAUGHT");
+        say(&format!("mutant that {}: {first}", mutant.name));
+        assert!(
+            first.starts_with(&format!("{code}: ")),
+            "{code} does not find out a planner that {}: {violation}",
+            mutant.name
+        );
     }
 }
 

@@ -92,6 +92,8 @@ pub(super) struct World {
     pub(super) untagged: Vec<bool>,
     /// The version in the tag of each instance, where others create them.
     pub(super) tags: Vec<u8>,
+    /// Whether another release that comes first has all targets.
+    pub(super) claimed: bool,
     /// Whether others have done something after which an end need not be whole.
     pub(super) meddled: bool,
     /// What a stale reading shows: the registrations before the last change within a tick.
@@ -153,6 +155,7 @@ impl World {
             terminated: vec![false; instances],
             ending: vec![false; instances],
             untagged: vec![false; instances],
+            claimed: false,
             tags: (0..instances)
                 .filter(|_| existing)
                 .map(|instance| {

@@ -102,6 +102,12 @@ impl Clouds {
         Self { config, ..self }
     }
 
+    /// The controller's own region, where one is known.
+    #[must_use]
+    pub fn own(&self) -> Option<&str> {
+        self.config.region().map(aws_config::Region::as_ref)
+    }
+
     /// The cloud of a region; `None` is the controller's own region, which is always to be had.
     /// Talks to nobody.
     ///
@@ -109,7 +115,7 @@ impl Clouds {
     /// [`FailureKind::Rejected`] where no region is known, where AWS has no such region in the
     /// partition of the controller's own, or where too many are in use.
     pub fn region(&self, region: Option<&str>) -> Result<Arc<Shared<AwsCloud>>, Error> {
-        let own = self.config.region().map(aws_config::Region::as_ref);
+        let own = self.own();
         let name = region.or(own).ok_or_else(|| {
             Error::new(
                 FailureKind::Rejected,

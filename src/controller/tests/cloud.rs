@@ -198,6 +198,10 @@ impl CloudProvider for FakeCloud {
     fn cloud(&self, _: Option<&str>) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(self.clone()))
     }
+
+    fn own_region(&self) -> Option<&str> {
+        None
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]

@@ -19,7 +19,10 @@ mod transitions;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
-use kube::{Client, runtime::controller::Action};
+use kube::{
+    Client,
+    runtime::{controller::Action, reflector},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +93,7 @@ impl Harness {
         let (notebook, entries) = notebook(Arc::clone(&metrics));
         let ctx = Arc::new(Ctx {
             client: Client::new(server.service(), "games"),
+            releases: reflector::store().0,
             world: Arc::new(world(&cloud)),
             planner: Planner {
                 decide,

@@ -2,7 +2,7 @@
 
 use super::{command::starting, intend, stop::unlisted, target_mut};
 use crate::{
-    Group, Health, Step, TargetId, drain,
+    Group, Health, Step, TargetId, delay, drain,
     limits::FENCE,
     pass::Pass,
     planned::{arrived, keeper, manner, planned},
@@ -129,8 +129,10 @@ fn withdrawing(
     let (mut chosen, candidates): (Vec<&TargetStatus>, Vec<&TargetStatus>) = leaving
         .into_iter()
         .partition(|target| !target.drain.is_empty());
-    // Where the account's calls do not allow to watch what is withdrawn, no more is.
-    let candidates = match pass.observation.pace.may_withdraw {
+    // Where the account's calls do not allow to watch what is withdrawn, no more is; nor where
+    // requests would be cut.
+    let may = pass.observation.pace.may_withdraw && delay::cuts(pass, world, status).is_none();
+    let candidates = match may {
         true => candidates,
         false => Vec::new(),
     };

@@ -1,4 +1,4 @@
-//! What must hold of the effect itself: S5, S8, S10, S12 and S13.
+//! What must hold of the effect itself: S5, S8, S10, S12, S13 and S16.
 
 use super::{Decided, concerned, decided_at, doomed, id, living, same};
 use crate::{
@@ -225,4 +225,35 @@ pub(super) fn s13_no_effect_without_sight(decided: &Decided<'_>) -> Option<Strin
         | Step::Terminate { .. } => true,
     };
     (blind && needs_sight).then(|| "an effect rests on a reading that failed".to_owned())
+}
+
+/// S16: nothing is done to a target that is in the record of a release which comes first, but that
+/// what lives is registered where no target is healthy.
+///
+/// Needs the observation and the effect.
+pub(super) fn s16_one_owner(decided: &Decided<'_>) -> Option<String> {
+    let step = decided.decision.step.as_ref()?;
+    let concerned = concerned(step);
+    let claims = decided.observation.claims.iter();
+    let claim = claims
+        .flat_map(|claim| claim.targets.iter().map(move |target| (claim, target)))
+        .find(|(_, target)| concerned.contains(&target.id.as_str()));
+    let (claim, target) = claim?;
+    let nobody_serves = |index: usize| {
+        let group = decided.observation.groups.get(index)?.known()?;
+        let mut listed = group.targets.values();
+        Some(!listed.any(|health| *health == Health::Healthy))
+    };
+    match step {
+        Step::Register { group, .. } if nobody_serves(*group) == Some(true) => None,
+        Step::Register { .. }
+        | Step::Deregister { .. }
+        | Step::Send(_)
+        | Step::Terminate { .. }
+        | Step::Claim { .. }
+        | Step::RemoveFinalizer => Some(format!(
+            "{target} belongs to release {}, which comes first",
+            claim.release
+        )),
+    }
 }

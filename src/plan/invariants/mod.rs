@@ -121,7 +121,7 @@ use Predicate::{OfDecision, OfRest, OfStatus};
 
 /// Every predicate, in the order in which they are asked: of two that the same mistake breaks,
 /// the one that names the mistake comes first.
-pub const ALL: [Invariant; 30] = [
+pub const ALL: [Invariant; 31] = [
     invariant(
         "S1",
         "a group that has a healthy target keeps one",
@@ -222,6 +222,11 @@ pub const ALL: [Invariant; 30] = [
         "S13",
         "no effect on AWS rests on a reading that failed",
         OfDecision(effects::s13_no_effect_without_sight),
+    ),
+    invariant(
+        "S16",
+        "what another release has is left alone, but where nobody serves",
+        OfDecision(effects::s16_one_owner),
     ),
     invariant(
         "V1",

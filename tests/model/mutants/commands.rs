@@ -84,6 +84,7 @@ pub(super) fn stops_in_hope(
         settle: Duration::ZERO,
         in_flight: None,
         served: None,
+        covers: None,
     });
     send(&mut decision, index, StepKind::Stop, "v1", now);
     decision

@@ -9,6 +9,7 @@
 mod alone;
 mod commands;
 mod people;
+mod service;
 
 use bluegreen_api::{BlueGreenReleaseStatus, Color, Direction, Duration, Settle, Time};
 use bluegreen_plan::{Decision, Health, Observation, Reading, Release, Step, TargetId, decide};
@@ -19,6 +20,7 @@ use commands::{forgets_doom, looks_once, starts_too_early, stops_in_hope};
 
 pub(super) use alone::alone;
 pub(super) use people::people;
+pub(super) use service::service;
 
 /// A broken planner, and a fleet on which that shows.
 pub(super) struct Mutant {

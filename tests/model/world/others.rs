@@ -22,6 +22,10 @@ pub(in super::super) enum Deed {
     Vanish(usize),
     /// The version in the tag of an instance becomes another one.
     TagVersion(usize, u8),
+    /// Another release that comes first names the same targets.
+    Claim,
+    /// It is gone.
+    LetGo,
 }
 
 /// A kind of deed.
@@ -39,19 +43,22 @@ pub(in super::super) enum Kind {
     Terminations,
     /// `TagVersion`.
     Versions,
+    /// `Claim`, `LetGo`.
+    Claims,
 }
 
 impl Deed {
     /// Whether it repairs something that others have done. That happens in the end, for nothing.
     pub(in super::super) fn repairs(self) -> bool {
         match self {
-            Self::Retag(_) | Self::Revive(_) => true,
+            Self::Retag(_) | Self::Revive(_) | Self::LetGo => true,
             Self::Untag(_)
             | Self::Register(..)
             | Self::Deregister(..)
             | Self::Kill(_)
             | Self::Vanish(_)
-            | Self::TagVersion(..) => false,
+            | Self::TagVersion(..)
+            | Self::Claim => false,
         }
     }
 }
@@ -97,6 +104,11 @@ impl World {
                     let alive = (0..self.terminated.len()).filter(|i| !self.terminated[*i]);
                     deeds.extend(alive.map(Deed::Vanish));
                 }
+                Kind::Claims => deeds.push(if self.claimed {
+                    Deed::LetGo
+                } else {
+                    Deed::Claim
+                }),
                 Kind::Versions => {
                     let tagged = self.tags.iter().enumerate();
                     let tagged = tagged.filter(|(index, _)| !self.terminated[*index]);
@@ -159,6 +171,8 @@ impl World {
                 self.remember_fleet(scenario);
                 self.vanish(instance);
             }
+            Deed::Claim => self.claimed = true,
+            Deed::LetGo => self.claimed = false,
             Deed::TagVersion(instance, version) => {
                 self.remember_fleet(scenario);
                 self.tags[instance] = version;

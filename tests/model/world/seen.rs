@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bluegreen_api::StopHow;
 use bluegreen_plan::{
-    CommandState, Failure, FailureKind, Group, GroupSettings, Health, Instance, InstanceState,
-    Invocation, LoadBalancerKind, Observation, Pace, ProbeReading, Reading, StopReport, TargetId,
+    Claim, CommandState, Failure, FailureKind, Group, GroupSettings, Health, Instance,
+    InstanceState, Invocation, LoadBalancerKind, Observation, Pace, ProbeReading, Reading,
+    StopReport, TargetId,
 };
 
 use super::{Fleet, NOW, Reg, World};
@@ -102,8 +103,26 @@ impl World {
             agents: Reading::Unknown(not_asked()),
             documents: BTreeMap::new(),
             pace: Pace::default(),
+            claims: self.claims(scenario),
             last_effect: None,
         }
+    }
+
+    /// What a release that comes first has: everything, where there is one.
+    fn claims(&self, scenario: &Scenario) -> Vec<Claim> {
+        let all = (0..self.slots.len()).map(|slot| self.target(slot));
+        let claim = Claim {
+            release: "others/first".to_owned(),
+            uid: "first".to_owned(),
+            created: NOW,
+            region: None,
+            groups: (0..scenario.groups).map(group).collect(),
+            tags: BTreeMap::new(),
+            ports: Vec::new(),
+            targets: all.collect(),
+            worked: (0..scenario.groups).map(group).collect(),
+        };
+        self.claimed.then_some(claim).into_iter().collect()
     }
 
     /// The fleet as it is, or as it was.

@@ -60,6 +60,7 @@ fn seen(targets: impl IntoIterator<Item = (TargetId, Health)>) -> Observation {
         agents: Reading::Known(BTreeSet::new()),
         documents: BTreeMap::new(),
         pace: Pace::default(),
+        claims: Vec::new(),
         last_effect: None,
     }
 }

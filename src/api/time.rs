@@ -216,6 +216,13 @@ impl Time {
         )
     }
 
+    /// So much earlier.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.milliseconds.saturating_sub(milliseconds))
+    }
+
     /// The later of the two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

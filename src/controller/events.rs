@@ -137,7 +137,15 @@ fn phase(old: &BlueGreenReleaseStatus, new: &BlueGreenReleaseStatus) -> Option<N
             green.revision,
             green.version.as_deref().unwrap_or("unknown")
         ),
-        None => format!("revision {}", new.revision),
+        // What was aborted or rolled back has a number, and it is not the one that is live.
+        None => match &new.blue {
+            Some(blue) if new.phase == Phase::Released => format!(
+                "revision {}, version {}",
+                blue.revision,
+                blue.version.as_deref().unwrap_or("unknown")
+            ),
+            Some(_) | None => format!("revision {}", new.revision),
+        },
     };
     Some(notice(severity, new.phase.as_str(), revision(new), note))
 }

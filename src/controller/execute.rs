@@ -53,6 +53,9 @@ pub(super) async fn execute<W: World, C: Cloud>(
         | Step::Terminate { .. } => {
             let caller = Caller::new(&namespace, Urgency::First);
             let result = effect(&caller, seen, step).await;
+            if !matches!(step, Step::Send(_)) {
+                ctx.memory.keep_groups(&seen.release.uid, None);
+            }
             remember(ctx, object, seen, result.map_err(Failure::from));
             Ok(Executed::Done)
         }

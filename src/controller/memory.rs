@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     io,
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +19,8 @@ use tokio::time::Instant;
 use super::backoff::backoff;
 use crate::{
     api::{BlueGreenRelease, FINALIZER, RevisionSnapshot, Time},
-    plan::{EffectFailure, Failure},
+    cloud::TargetGroupArn,
+    plan::{EffectFailure, Failure, Group, Reading},
 };
 
 /// The revisions that are kept as ControllerRevisions, by number.
@@ -37,6 +39,18 @@ struct Entry {
     failures: u32,
     effects: u32,
     revisions: Option<Revisions>,
+    groups: Option<Groups>,
+}
+
+/// A reading of a release's target groups.
+#[derive(Debug, Clone)]
+pub(super) struct Groups {
+    /// When it was begun.
+    pub(super) began_at: Time,
+    /// The generation of the spec that names the groups.
+    pub(super) generation: i64,
+    /// What was read, with the ARNs, in the order of the spec.
+    pub(super) read: Vec<(Reading<Group>, Option<TargetGroupArn>)>,
 }
 
 /// Nothing can be true before `until`, as long as the object looks like `face`. The instant is
@@ -45,6 +59,16 @@ struct Entry {
 struct Rest {
     until: Instant,
     face: Face,
+    watched: Vec<(SocketAddr, bool)>,
+}
+
+/// What is left of a rest.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// For so long nothing can be true.
+    pub(super) time: Duration,
+    /// Unless one of these ports changes: what they were, open or not.
+    pub(super) watched: Vec<(SocketAddr, bool)>,
 }
 
 /// So many effects may follow each other without a rest. A batch needs a handful.
@@ -96,11 +120,14 @@ impl io::Write for Digest {
 impl Memory {
     /// For how long nothing can be true for this object: a wake-up before then that shows nothing
     /// new, as the one that our own status write causes, is to be ignored.
-    pub(super) fn rest(&self, uid: &str, face: Face) -> Option<Duration> {
+    pub(super) fn rest(&self, uid: &str, face: Face) -> Option<Left> {
         let objects = self.lock();
         let rest = objects.get(uid)?.rest.as_ref()?;
-        let left = rest.until.saturating_duration_since(Instant::now());
-        (!left.is_zero() && rest.face == face).then_some(left)
+        let time = rest.until.saturating_duration_since(Instant::now());
+        (!time.is_zero() && rest.face == face).then(|| Left {
+            time,
+            watched: rest.watched.clone(),
+        })
     }
 
     /// A pass begins: until it ends well, every wake-up counts.
@@ -108,8 +135,14 @@ impl Memory {
         self.lock().entry(uid.to_owned()).or_default().rest = None;
     }
 
-    /// A pass ended well, and nothing can be true for this long.
-    pub(super) fn end(&self, uid: &str, face: Face, rest: Duration) {
+    /// A pass ended well, and nothing can be true for this long unless one of the ports changes.
+    pub(super) fn end(
+        &self,
+        uid: &str,
+        face: Face,
+        rest: Duration,
+        watched: Vec<(SocketAddr, bool)>,
+    ) {
         let mut objects = self.lock();
         let entry = objects.entry(uid.to_owned()).or_default();
         entry.failures = 0;
@@ -117,6 +150,7 @@ impl Memory {
         entry.rest = Some(Rest {
             until: Instant::now() + rest,
             face,
+            watched,
         });
     }
 
@@ -160,6 +194,20 @@ impl Memory {
     pub(super) fn drop_revisions(&self, uid: &str) {
         if let Some(entry) = self.lock().get_mut(uid) {
             entry.revisions = None;
+        }
+    }
+
+    /// A reading of the target groups that was begun at this time or later.
+    pub(super) fn groups(&self, uid: &str, since: Time) -> Option<Groups> {
+        let objects = self.lock();
+        let groups = objects.get(uid)?.groups.as_ref()?;
+        (groups.began_at >= since).then(|| groups.clone())
+    }
+
+    /// Keeps a reading of the target groups, or forgets the one that was kept.
+    pub(super) fn keep_groups(&self, uid: &str, groups: Option<Groups>) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.groups = groups;
         }
     }
 

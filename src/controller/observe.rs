@@ -19,7 +19,7 @@ use super::{
     CloudProvider, Ctx, Probe, World,
     context::Guarded,
     error::{Error, traced_call},
-    memory::Revisions,
+    memory::{Groups, Revisions},
     owners, revisions,
 };
 use crate::{
@@ -48,6 +48,8 @@ pub(super) struct Seen<C> {
     pub(super) cloud: Result<Arc<C>, cloud::Error>,
     /// The target groups' ARNs, in the order of the spec, where they are known.
     pub(super) groups: Vec<Option<TargetGroupArn>>,
+    /// Whether the target groups were not read in this pass, but a moment ago.
+    pub(super) groups_are_old: bool,
 }
 
 /// Reads the object from the API server: without a resourceVersion in the request, the answer is
@@ -74,25 +76,34 @@ pub(super) async fn world<W: World>(
     let cloud = ctx.world.clouds().cloud(region);
     let needs = (ctx.planner.needs)(&release.spec, status, ctx.now());
     release.revisions = kept(ctx, object, needs.revisions).await?;
-    let began_at = ctx.now();
+    let began = ctx.now();
     let caller = caller(object, status);
-    let old = needs.may_be_old.map(time::Duration::from);
-    let references = &release.spec.traffic.registration.target_groups;
+    let recent = needs.groups_may_be_old.and_then(|old| {
+        let groups = ctx.memory.groups(&release.uid, began.before(old))?;
+        (groups.generation == release.generation).then_some(groups)
+    });
+    let old = needs.descriptions_may_be_old.map(time::Duration::from);
+    let fleet_old = needs.fleet_may_be_old.map(time::Duration::from);
     let (fleet, groups, commands, documents) = join4(
-        fleet(&cloud, &caller, &release, old),
-        join_all(
-            references
-                .iter()
-                .map(|reference| group(&cloud, &caller, reference, old)),
-        ),
+        fleet(&cloud, &caller, &release, fleet_old),
+        groups(&cloud, &caller, &release, old, recent, began),
         commands(&cloud, &caller, &needs.commands),
         documents(&cloud, &caller, &needs.documents),
     )
     .await;
     // The fleet says which instances have an agent, and where the applications are.
     let agents = agents(&cloud, &caller, needs.agents, &fleet).await;
-    let probes = probes(ctx, &release, &fleet, &needs.probes).await;
-    let (groups, arns) = groups.into_iter().unzip();
+    let (probes, ports) = join(
+        probes(ctx, &release, &fleet, &needs.probes),
+        ports(ctx, &fleet, &needs.ports),
+    )
+    .await;
+    let began_at = groups.began_at;
+    let all_known = groups.read.iter().all(|(group, _)| group.known().is_some());
+    let keep = needs.groups_may_be_old.filter(|_| all_known);
+    ctx.memory
+        .keep_groups(&release.uid, keep.map(|_| groups.clone()));
+    let (groups, arns) = groups.read.into_iter().unzip();
     let last_effect = ctx.memory.last_effect(&release.uid);
     let observation = Observation {
         began_at,
@@ -100,6 +111,7 @@ pub(super) async fn world<W: World>(
         groups,
         commands,
         probes,
+        ports,
         agents,
         documents,
         pace: cloud
@@ -113,6 +125,7 @@ pub(super) async fn world<W: World>(
         observation,
         cloud,
         groups: arns,
+        groups_are_old: began_at < began,
     })
 }
 
@@ -196,6 +209,29 @@ async fn fleet<C: Cloud>(
             .await
     };
     reading(read.await)
+}
+
+/// The target groups: as they were read a moment ago, where that is recent enough.
+async fn groups<C: Cloud>(
+    cloud: &Result<Arc<C>, cloud::Error>,
+    caller: &Caller,
+    release: &Release,
+    may_be_old: Option<time::Duration>,
+    recent: Option<Groups>,
+    began_at: Time,
+) -> Groups {
+    if let Some(recent) = recent {
+        return recent;
+    }
+    let references = &release.spec.traffic.registration.target_groups;
+    let reads = references
+        .iter()
+        .map(|reference| group(cloud, caller, reference, may_be_old));
+    Groups {
+        began_at,
+        generation: release.generation,
+        read: join_all(reads).await,
+    }
 }
 
 async fn group<C: Cloud>(
@@ -344,6 +380,33 @@ async fn probes<W: World>(
         .buffer_unordered(PROBES_AT_ONCE)
         .collect()
         .await
+}
+
+/// Which of the ports accept connections, as far as that can be told.
+async fn ports<W: World>(
+    ctx: &Ctx<W>,
+    fleet: &Reading<Vec<Instance>>,
+    targets: &[TargetId],
+) -> BTreeMap<TargetId, bool> {
+    let asked: Vec<_> = targets
+        .iter()
+        .filter_map(|target| Some((target.clone(), socket(fleet, target)?)))
+        .map(async |(target, socket)| {
+            let listens = ctx.world.probe().listens(socket).await?;
+            Some((target, listens))
+        })
+        .collect();
+    stream::iter(asked)
+        .buffer_unordered(PROBES_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+/// Where the application of a target listens.
+pub(super) fn socket(fleet: &Reading<Vec<Instance>>, target: &TargetId) -> Option<SocketAddr> {
+    let address = address(fleet, &target.id).ok()?;
+    Some(SocketAddr::new(address, target.port))
 }
 
 fn address(fleet: &Reading<Vec<Instance>>, id: &str) -> Result<std::net::IpAddr, Failure> {

@@ -1,25 +1,25 @@
 //! One pass: observe, decide, report, execute.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::join_all};
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{Instrument, Span, debug, error_span, warn};
 
 use super::{
-    CloudProvider, Ctx, Outcome, World,
+    Clock, CloudProvider, Ctx, Outcome, Probe, World,
     cached::Cached,
     error::Error,
     events,
     execute::{Executed, execute},
-    memory::Face,
+    memory::{Face, Left},
     observe::{self, Seen},
     report::{self, Reported, report},
 };
 use crate::{
-    api::BlueGreenRelease,
+    api::{self, BlueGreenRelease},
     cloud::OPERATION_TIMEOUT,
-    plan::Step,
+    plan::{self, Step, TargetId},
     telemetry::{self, LOG_ONLY},
 };
 
@@ -31,6 +31,10 @@ const LONGEST_REST: Duration = Duration::from_secs(3600);
 /// "look again now" without doing anything must not become a loop without end, and nothing in AWS
 /// changes faster than this.
 const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// How often a port is asked that is watched. A process that has ended, or has come up, is noticed half
+/// as late on average.
+const PEEK: api::Duration = api::Duration::from_millis(150);
 
 /// When to try again what the lease might not have outlasted. It is renewed every three seconds or
 /// so, or lost.
@@ -49,8 +53,9 @@ async fn pass<W: World>(
     let namespace = cached.namespace().ok_or(Error::Incomplete("namespace"))?;
     if let Some(face) = cached.face()
         && let Some(left) = ctx.memory.rest(&uid, face)
+        && !changed(ctx, &left.watched).await
     {
-        return Ok((Outcome::Rested, Some(left)));
+        return Ok((Outcome::Rested, Some(peek(ctx, &left))));
     }
     ctx.memory.begin(&uid);
 
@@ -70,6 +75,10 @@ async fn pass<W: World>(
 
     if ctx.stopping() {
         return Ok((Outcome::Stopped, None));
+    }
+    if seen.groups_are_old && decision.step.as_ref().is_some_and(Step::takes_away) {
+        ctx.memory.keep_groups(&uid, None);
+        return Ok((Outcome::Waited, Some(Duration::ZERO)));
     }
     if !may_begin(ctx, decision.step.as_ref()) {
         return Ok((Outcome::Unfenced, Some(UNTIL_RENEWED)));
@@ -96,8 +105,38 @@ async fn pass<W: World>(
     let rest = ctx
         .until(decision.look_at)
         .clamp(SHORTEST_REST, LONGEST_REST);
-    ctx.memory.end(&uid, Face::of(&object), rest);
-    Ok((Outcome::Waited, Some(rest)))
+    let watched = plan::watched(&object.spec, &decision.status, &seen.observation);
+    let socket = |(target, open): (TargetId, bool)| {
+        let socket = observe::socket(&seen.observation.fleet, &target)?;
+        Some((socket, open))
+    };
+    let watched: Vec<_> = watched.into_iter().filter_map(socket).collect();
+    ctx.memory.end(&uid, Face::of(&object), rest, watched);
+    let again = match ctx.memory.rest(&uid, Face::of(&object)) {
+        Some(left) => peek(ctx, &left),
+        None => rest,
+    };
+    Ok((Outcome::Waited, Some(again)))
+}
+
+/// Whether one of the ports is not what it was. Costs no call to AWS or to the API server.
+async fn changed<W: World>(ctx: &Ctx<W>, watched: &[(SocketAddr, bool)]) -> bool {
+    let probe = ctx.world.probe();
+    let asked = watched.iter().map(|(socket, open)| async move {
+        let now = probe.listens(*socket).await;
+        now.is_some_and(|now| now != *open)
+    });
+    join_all(asked).await.contains(&true)
+}
+
+/// How long a release whose ports are watched is left alone: no longer than until the next question
+/// to them.
+fn peek<W: World>(ctx: &Ctx<W>, left: &Left) -> Duration {
+    if left.watched.is_empty() {
+        left.time
+    } else {
+        left.time.min(ctx.world.clock().real(PEEK))
+    }
 }
 
 /// What a pass read.

@@ -2,6 +2,7 @@
 
 use super::{
     FailureKind, Reading, delay, drift,
+    limits::DELAY_USUAL,
     pass::Pass,
     planned::planned,
     roles::{Role, living, role},
@@ -15,7 +16,7 @@ pub(super) fn write(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenRe
     let conditions = [
         ("TargetsHealthy", targets_healthy(world, status)),
         ("TrafficShifted", traffic_shifted(pass, world, status)),
-        ("Drained", drained(status)),
+        ("Drained", drained(pass, status)),
         ("InSync", drift::in_sync(pass, world, status)),
         ("ProbeFailing", probe_failing(pass)),
         ("DelayTooShort", delay::told(pass, world, status)),
@@ -136,7 +137,7 @@ fn traffic_shifted(
 }
 
 /// Whether every target that leaves, or has left, has its proof.
-fn drained(status: &BlueGreenReleaseStatus) -> Option<Told> {
+fn drained(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Option<Told> {
     let live = status.blue.as_ref().map(|blue| blue.revision);
     let leaving: Vec<&TargetStatus> = status
         .targets
@@ -157,7 +158,8 @@ fn drained(status: &BlueGreenReleaseStatus) -> Option<Told> {
     let covers = leaving
         .iter()
         .filter_map(|target| target.steps.drained.as_ref()?.covers);
-    let cut = match covers.min() {
+    let needed = pass.spec().drain.longest_request.unwrap_or(DELAY_USUAL);
+    let cut = match covers.min().filter(|covers| *covers < needed) {
         Some(covers) => format!("; requests longer than {covers} were cut, if there were any"),
         None => String::new(),
     };

@@ -3,17 +3,20 @@
 use super::{
     Decision, Needs, Observation, Release, Step, conditions, converge, course, drain, explain,
     failures, host, invariants,
-    limits::OLD_AT_REST,
+    limits::{DESCRIPTIONS_UNDER_WAY, FLEET_UNDER_WAY, OLD_AT_REST, OLD_MEANWHILE, SENT_JUST_NOW},
     owners,
     pass::Pass,
     planned::of_the_fleet,
+    ports,
     preflight::{self, Preflight, Problem},
     promotion, record, requests, revisions,
     roles::doomed,
     waits,
     world::{World, id_of},
 };
-use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, StepKind, TargetStatus, Time};
+use bluegreen_api::{
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Phase, StepKind, TargetStatus, Time,
+};
 
 /// Decides what to write, what to do and when to look again.
 ///
@@ -193,6 +196,7 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
     };
     let mut commands: Vec<(String, Time)> = living()
         .filter_map(|target| target.process.as_ref())
+        .filter(|process| now >= process.sent_at + SENT_JUST_NOW)
         .filter(|process| match process.step {
             StepKind::Start => process.running_at.is_none(),
             StepKind::Stop => true,
@@ -218,16 +222,22 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
         && status.failed_generation == status.observed_generation;
     let begins = resting && live != Some(&spec.version) && !failed;
     let hosts = spec.fleet.hosts.is_some();
+    let at_rest = (resting && !begins).then_some(OLD_AT_REST);
+    // Whoever mends what holds a release up does not want to wait for it.
+    let under_way = !resting && status.phase != Phase::Stalled;
     Needs {
         commands,
         probes,
+        ports: ports::asked(spec, status),
+        groups_may_be_old: waits::not_for_groups(spec, status, now).then_some(OLD_MEANWHILE),
         agents: begins && hosts,
         documents: if begins {
             host::documents(spec)
         } else {
             Vec::new()
         },
-        may_be_old: (resting && !begins).then_some(OLD_AT_REST),
+        fleet_may_be_old: at_rest.or(under_way.then_some(FLEET_UNDER_WAY)),
+        descriptions_may_be_old: at_rest.or(under_way.then_some(DESCRIPTIONS_UNDER_WAY)),
         revisions: revisions::needed(spec, status),
     }
 }

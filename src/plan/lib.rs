@@ -29,6 +29,7 @@ pub mod observation;
 pub mod owners;
 mod pass;
 mod planned;
+mod ports;
 mod preflight;
 mod promotion;
 mod record;
@@ -49,5 +50,6 @@ pub use observation::{
     Reading, StopReport, TargetId,
 };
 pub use owners::Claim;
+pub use ports::watched;
 pub use release::Release;
 pub use step::{Decision, Needs, SendCommand, Step};

@@ -30,23 +30,32 @@ pub const SETTLE_APPLICATION: Duration = Duration::from_secs(45);
 /// The same for a Network Load Balancer: about 120 s were measured, and AWS speaks of minutes.
 pub const SETTLE_NETWORK: Duration = Duration::from_secs(180);
 
-/// The shortest time between two looks at something whose end cannot be computed. Six looks a
-/// second are seen by nobody's budget for the few seconds that they last: see [`COMMAND_SHARE`] and
-/// [`HEALTH_SHARE`].
-pub const LOOK_SHORTEST: Duration = Duration::from_millis(150);
+/// The shortest time between two looks at something whose end cannot be computed: see
+/// [`COMMAND_SHARE`].
+pub const LOOK_SHORTEST: Duration = Duration::from_millis(250);
 
 /// The longest time between two looks at something that is waited for.
 pub const LOOK_LONGEST: Duration = Duration::from_secs(5);
 
-/// Between two looks at a command passes this share of the time waited so far (1/32): its
-/// end is never noticed more than about 3 % late, and a long one costs few calls.
-pub const COMMAND_SHARE: u64 = 32;
+/// Between two looks at a command passes this share of the time waited so far (1/16): its
+/// end is noticed about 3 % late on average, and a long one costs few calls.
+pub const COMMAND_SHARE: u64 = 16;
 
-/// The same for health and for the last request in flight, a sixty-fourth: every target in turn
-/// waits for them, so what is lost here is lost many times. A minute of waiting costs some 160
-/// readings of a target group, for all releases on it together; the budget of the account bounds
-/// them besides.
-pub const HEALTH_SHARE: u64 = 64;
+/// The same for health and for the last request in flight, a thirtieth.
+pub const HEALTH_SHARE: u64 = 30;
+
+/// The shortest time between two looks at a target that is to become healthy. It does so anywhere in
+/// the ten or twenty seconds that the nodes take to learn of it and to check it: that is noticed a
+/// quarter of a second late on average, for some thirty readings of the target group.
+pub const LOOK_HEALTH: Duration = Duration::from_millis(500);
+
+/// Where hosts are recreated one after the other each of them costs as many calls, and this much less
+/// often is looked at each.
+pub const IN_TURN: (u64, u64) = (3, 2);
+
+/// Between two looks at a target of which the load balancer says that it is still being registered: its
+/// checks have not begun.
+pub const LOOK_REGISTERING: Duration = Duration::from_millis(1500);
 
 /// How often the target groups are read while something that could serve is withdrawn: soon enough
 /// to put it back before people notice that what replaced it has died.
@@ -78,6 +87,25 @@ pub const UNHEALTHY_STALLS: Duration = Duration::from_secs(60);
 /// How old the descriptions of target groups and of the fleet may be for a release at rest: they
 /// change seldom, and only the health of the targets says whether it serves.
 pub const OLD_AT_REST: Duration = Duration::from_secs(10 * 60);
+
+/// How old a reading of the target groups may be while nothing is waited for that they show: with the
+/// looks in between they are read every [`LOOK_WITHDRAWN`].
+pub const OLD_MEANWHILE: Duration = Duration::from_secs(4);
+
+/// A command that was sent less long ago has not reached its host.
+pub const SENT_JUST_NOW: Duration = Duration::from_millis(250);
+
+/// How often Systems Manager is asked of a start while the port of the process is watched: the
+/// command may have ended long before the process listens.
+pub const LOOK_STARTING: Duration = Duration::from_millis(600);
+
+/// How old the reading of the fleet may be for a release in progress: an instance that stops shows
+/// at once in the health of its targets.
+pub const FLEET_UNDER_WAY: Duration = Duration::from_secs(60);
+
+/// How old the descriptions of target groups may be for a release in progress that nothing holds up:
+/// what they say was looked at before it began, and proofs rest on the readings of the targets.
+pub const DESCRIPTIONS_UNDER_WAY: Duration = Duration::from_secs(2 * 60);
 
 /// How often a release in progress looks at the least: its conditions are never older.
 pub const LOOK_PROGRESS: Duration = Duration::from_secs(15);

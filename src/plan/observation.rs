@@ -100,6 +100,8 @@ pub struct Observation {
     pub commands: BTreeMap<String, Reading<CommandState>>,
     /// The probes that were asked.
     pub probes: BTreeMap<TargetId, Reading<ProbeReading>>,
+    /// Whether the ports of targets accept connections, as far as they were asked and it could be told.
+    pub ports: BTreeMap<TargetId, bool>,
     /// The instances of the fleet whose SSM agent is online. [`Reading::Unknown`] where nobody needs
     /// to know.
     pub agents: Reading<BTreeSet<String>>,

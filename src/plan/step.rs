@@ -39,6 +39,19 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether it takes a target, or its process, from those that could serve. That needs to be decided
+    /// from a reading of the target groups that was made for it.
+    #[must_use]
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Self::Deregister { .. } | Self::Terminate { .. } => true,
+            Self::Send(command) => command.kind == StepKind::Stop,
+            Self::Claim { .. } | Self::RemoveFinalizer | Self::Register { .. } => false,
+        }
+    }
+}
+
 /// A command to hosts. It may be sent twice, so its document must be idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendCommand {
@@ -77,13 +90,18 @@ pub struct Needs {
     pub commands: Vec<(String, Time)>,
     /// The targets whose probe is to be asked.
     pub probes: Vec<TargetId>,
+    /// The targets whose port is to be tried: whether it accepts connections.
+    pub ports: Vec<TargetId>,
+    /// How old a reading of the target groups may be. `None`: it is to be made anew.
+    pub groups_may_be_old: Option<Duration>,
     /// Whether the revisions that are kept as ControllerRevisions are to be known.
     pub revisions: bool,
     /// Whether it is to be asked which SSM agents are online.
     pub agents: bool,
     /// The SSM documents that are to be described.
     pub documents: Vec<String>,
-    /// How old the descriptions of the target groups and the reading of the fleet may be. `None`:
-    /// as fresh as the shell reads them while a release is in progress.
-    pub may_be_old: Option<Duration>,
+    /// How old the reading of the fleet may be. `None`: as old as for a release that is about to begin.
+    pub fleet_may_be_old: Option<Duration>,
+    /// The same for the descriptions of the target groups and their attributes.
+    pub descriptions_may_be_old: Option<Duration>,
 }

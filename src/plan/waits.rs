@@ -4,14 +4,21 @@ use super::{
     converge::{self, STOP_RESERVE},
     course::health_deadline,
     drain,
-    limits::{COMMAND_SHARE, FENCE, HEALTH_SHARE, LOOK_LONGEST, LOOK_SHORTEST, QUIET_READINGS},
+    limits::{
+        COMMAND_SHARE, FENCE, HEALTH_SHARE, IN_TURN, LOOK_HEALTH, LOOK_LONGEST, LOOK_REGISTERING,
+        LOOK_SHORTEST, LOOK_STARTING, QUIET_READINGS,
+    },
     pass::Pass,
     planned::{arrived, gone},
+    ports,
     record::{spacing, stable_for},
-    roles::{Role, doomed, living, serving},
-    world::World,
+    roles::{Manner, Role, doomed, living, serving},
+    world::{World, id_of},
 };
-use bluegreen_api::{BlueGreenReleaseStatus, Duration, TargetStatus, Time};
+use bluegreen_api::{
+    BlueGreenReleaseSpec, BlueGreenReleaseStatus, Color, Duration, GroupDrain, StepKind,
+    TargetStatus, Time,
+};
 
 /// What is waited for, in the order in which people want to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +27,7 @@ pub(super) enum What {
     Stop,
     /// A drain to be proven.
     Drain,
-    /// The retain time to pass, or the second of two readings.
+    /// The retain time to pass.
     Retain,
     /// A target to pass its health gate.
     Health,
@@ -49,19 +56,34 @@ pub(super) fn waits(
     keeping.chain(leaving).collect()
 }
 
+/// When to look again at a command to a target. While its port says that the command is at work, that
+/// port is watched instead of Systems Manager.
+fn commanded(pass: &Pass<'_>, target: &TargetStatus, since: Time) -> Time {
+    match ports::at_work(pass.observation, target) {
+        Some(StepKind::Start) => pass.now + in_turn(pass, LOOK_STARTING),
+        Some(_) => pass.now + LOOK_LONGEST,
+        None => look_again(since, pass.now),
+    }
+}
+
 /// When to look again at a command, whose end cannot be computed: soon at first, ever less often.
 fn look_again(since: Time, now: Time) -> Time {
-    ever_later(since, now, COMMAND_SHARE)
-}
-
-/// The same for what every target in turn waits for.
-fn look_closely(since: Time, now: Time) -> Time {
-    ever_later(since, now, HEALTH_SHARE)
-}
-
-fn ever_later(since: Time, now: Time, share: u64) -> Time {
-    let pause = now.since(since).divided_by(share);
+    let pause = now.since(since).divided_by(COMMAND_SHARE);
     now + pause.max(LOOK_SHORTEST).min(LOOK_LONGEST)
+}
+
+/// The same for the first of many results of health checks, and for the last request in flight.
+fn look_closely(pass: &Pass<'_>, since: Time) -> Time {
+    let pause = pass.now.since(since).divided_by(HEALTH_SHARE);
+    pass.now + in_turn(pass, pause.max(LOOK_HEALTH).min(LOOK_LONGEST))
+}
+
+/// A pause between two looks, longer where hosts wait for it one after the other.
+fn in_turn(pass: &Pass<'_>, pause: Duration) -> Duration {
+    match Manner::of(&pass.spec().fleet) {
+        Manner::InPlace => pause.times(IN_TURN.0).divided_by(IN_TURN.1),
+        Manner::SideBySide | Manner::Existing => pause,
+    }
 }
 
 fn keeping(
@@ -78,7 +100,7 @@ fn keeping(
         let process = target.process.as_ref()?;
         return Some(Wait {
             what: What::Start,
-            look: look_again(process.sent_at, pass.now),
+            look: commanded(pass, target, process.sent_at),
             until: step_deadline,
         });
     }
@@ -98,14 +120,15 @@ fn keeping(
                 counted
             }
         }
-        (None, Some(registered)) => look_closely(registered.at, pass.now),
+        (None, Some(_)) if world.registering(target) => pass.now + LOOK_REGISTERING,
+        (None, Some(registered)) => look_closely(pass, registered.at),
         (None, None) => {
             let asked = target
                 .registrations
                 .iter()
                 .filter_map(|r| r.requested_at)
                 .max();
-            look_closely(asked.unwrap_or(pass.now), pass.now)
+            look_closely(pass, asked.unwrap_or(pass.now))
         }
     };
     Some(Wait {
@@ -130,7 +153,7 @@ fn leaving(
         let process = target.process.as_ref()?;
         return Some(Wait {
             what: What::Start,
-            look: look_again(process.sent_at, pass.now),
+            look: commanded(pass, target, process.sent_at),
             until: process.requested_at + pass.spec().rollout.step_deadline,
         });
     }
@@ -138,8 +161,9 @@ fn leaving(
         return None;
     }
     if let Some(at) = converge::stoppable_at(pass, status, target) {
+        let retained = target.color == Color::Blue && pass.spec().retain > Duration::ZERO;
         return Some(Wait {
-            what: What::Retain,
+            what: if retained { What::Retain } else { What::Drain },
             look: if pass.now < at {
                 at
             } else {
@@ -163,7 +187,7 @@ fn stopping(pass: &Pass<'_>, target: &TargetStatus) -> Wait {
         .map_or((pass.now, pass.now), |p| (p.requested_at, p.sent_at));
     Wait {
         what: What::Stop,
-        look: look_again(sent, pass.now),
+        look: commanded(pass, target, sent),
         until: requested + pass.spec().stop.grace_period + STOP_RESERVE,
     }
 }
@@ -193,10 +217,46 @@ fn drain_look(pass: &Pass<'_>, target: &TargetStatus) -> Time {
             let quiet = match &target.quiet {
                 Some(quiet) => (quiet.since + in_flight.quiet_for).min(pass.now + pause),
                 // The quiet begins with the reading that finds it.
-                None => look_closely(settled, pass.now).min(pass.now + pause),
+                None => look_closely(pass, settled).min(pass.now + pause),
             };
             full.min(quiet.max(settled))
         }
         (Some(_) | None, _) => full,
     }
+}
+
+/// Whether nothing is waited for that the target groups show: only commands to hosts, the nodes to
+/// settle and the application to be quiet. What the groups show meanwhile is watched for the sake of
+/// those that serve.
+pub(super) fn not_for_groups(
+    spec: &BlueGreenReleaseSpec,
+    status: &BlueGreenReleaseStatus,
+    now: Time,
+) -> bool {
+    let commanded = ports::asked(spec, status);
+    let mut waiting = false;
+    let mut living = status
+        .targets
+        .iter()
+        .filter(|target| target.steps.terminated.is_none());
+    let needless = living.all(|target| {
+        let rests = target.drain.is_empty()
+            && target.steps.healthy.is_some()
+            && target.unhealthy_since.is_none();
+        let untouched = target.drain.is_empty() && target.registrations.is_empty();
+        let waits = commanded.contains(&id_of(target)) || drains(target, now);
+        waiting |= waits;
+        waits || rests || untouched
+    });
+    status.course.is_some() && needless && waiting
+}
+
+/// Whether a target was seen to drain in every group, and the delay of none is over.
+fn drains(target: &TargetStatus, now: Time) -> bool {
+    let drains = |drain: &GroupDrain| {
+        drain.draining_seen_at.is_some()
+            && drain.gone_seen_at.is_none()
+            && drain::expected_at(target, drain).is_some_and(|end| now < end)
+    };
+    !target.drain.is_empty() && target.drain.iter().all(drains)
 }

@@ -70,6 +70,16 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Whether some group says of a target that it is still being registered.
+    pub(super) fn registering(&self, target: &TargetStatus) -> bool {
+        let id = id_of(target);
+        let mut groups = self.groups.iter();
+        groups.any(|group| {
+            let reason = group.reasons.get(&id);
+            reason.is_some_and(|reason| reason.starts_with("Elb.RegistrationInProgress"))
+        })
+    }
+
     /// Whether a target is in service everywhere: healthy in every group.
     pub(super) fn healthy(&self, target: &TargetStatus) -> bool {
         let id = id_of(target);

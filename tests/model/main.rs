@@ -26,6 +26,7 @@ mod noise;
 mod object;
 mod owners;
 mod people;
+mod preflight;
 mod scenario;
 mod states;
 mod world;

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// A release that has not begun.
-fn release(scenario: &Scenario) -> Release {
+pub(super) fn release(scenario: &Scenario) -> Release {
     Release {
         uid: "younger".to_owned(),
         generation: 1,

@@ -12,6 +12,7 @@
 mod careless;
 mod commands;
 mod faults;
+mod frugal;
 mod gitops;
 mod harness;
 mod hostile;

@@ -12,6 +12,7 @@ mod json;
 mod number;
 mod recent;
 mod sample;
+mod silent;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use tokio::{
 use self::{
     fault::{Fault, Kind},
     recent::Recent,
+    silent::Silent,
 };
 use crate::{
     api::{Figure, HttpProbe},
@@ -35,6 +37,9 @@ pub use cidrs::{Cidrs, NotCidrs};
 /// How long both answers together may take. A target that is asked every second or two is not
 /// asked twice at a time, and an application that takes longer to answer this is not quiet.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection may take to be accepted or refused.
+const CONNECTS: Duration = Duration::from_millis(500);
 
 /// The figures of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,10 @@ pub trait Probe: Send + Sync + 'static {
         target: SocketAddr,
         probe: &HttpProbe,
     ) -> impl Future<Output = Result<Counts, Failure>> + Send;
+
+    /// Whether something accepts connections there. `None` where that cannot be told: it may not be
+    /// asked, or nothing answers. Ends within half a second.
+    fn listens(&self, target: SocketAddr) -> impl Future<Output = Option<bool>> + Send;
 }
 
 /// How a probe reaches a host. The tests have a network of their own.
@@ -98,6 +107,7 @@ pub struct HttpProbes<N = Tcp> {
     network: N,
     cidrs: Cidrs,
     recent: Arc<Recent>,
+    silent: Arc<Silent>,
     large: Arc<Semaphore>,
 }
 
@@ -123,6 +133,21 @@ impl<N: Network> Probe for HttpProbes<N> {
         });
         self.recent.compare(target, probe, counts)
     }
+
+    async fn listens(&self, target: SocketAddr) -> Option<bool> {
+        if self.cidrs.check(target).is_err() || self.silent.contains(target.ip()) {
+            return None;
+        }
+        let dialled = self.network.within(CONNECTS, self.network.dial(target));
+        match dialled.await {
+            Some(Ok(_)) => Some(true),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Some(false),
+            Some(Err(_)) | None => {
+                self.silent.insert(target.ip());
+                None
+            }
+        }
+    }
 }
 
 impl<N: Network> HttpProbes<N> {
@@ -133,6 +158,7 @@ impl<N: Network> HttpProbes<N> {
             network,
             cidrs,
             recent: Arc::default(),
+            silent: Arc::default(),
             large: Arc::new(Semaphore::new(http::LARGE)),
         }
     }

@@ -1,6 +1,7 @@
 //! A cloud that keeps a journal.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     future::pending,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -204,6 +205,15 @@ impl CloudProvider for FakeCloud {
     }
 }
 
+thread_local! {
+    static OPEN: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// What every port is from now on: open, closed, or not to be told.
+pub(super) fn set_open(open: Option<bool>) {
+    OPEN.set(open);
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct FakeProbe;
 
@@ -215,5 +225,9 @@ impl Probe for FakeProbe {
             in_flight: 0,
             served: 10,
         })
+    }
+
+    async fn listens(&self, _: SocketAddr) -> Option<bool> {
+        OPEN.get()
     }
 }

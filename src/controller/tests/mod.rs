@@ -16,6 +16,7 @@ mod running;
 mod server;
 mod traces;
 mod transitions;
+mod watched;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 

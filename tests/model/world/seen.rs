@@ -100,6 +100,7 @@ impl World {
                 .iter()
                 .filter_map(|target| Some((target.clone(), self.probe(target)?)))
                 .collect(),
+            ports: BTreeMap::new(),
             agents: Reading::Unknown(not_asked()),
             documents: BTreeMap::new(),
             pace: Pace::default(),

@@ -8,9 +8,14 @@ use bluegreen_net::{Clock, Net, Stream};
 /// Probes over the network of the test.
 pub(crate) type NetProbes = HttpProbes<ProbeNetwork>;
 
-/// The probes of a world, whose hosts have addresses of the loopback.
-pub(crate) fn probes(net: Net, clock: Clock) -> NetProbes {
-    HttpProbes::over(ProbeNetwork { net, clock }, Cidrs::loopback())
+/// The probes of a world, whose hosts have addresses of the loopback. Where they are not reachable the
+/// controller has the ranges that it has by default.
+pub(crate) fn probes(net: Net, clock: Clock, reachable: bool) -> NetProbes {
+    let cidrs = match reachable {
+        true => Cidrs::loopback(),
+        false => Cidrs::default(),
+    };
+    HttpProbes::over(ProbeNetwork { net, clock }, cidrs)
 }
 
 /// The network of the test.

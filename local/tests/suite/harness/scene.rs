@@ -50,6 +50,8 @@ pub(crate) struct Scene {
     /// Clients that keep a connection, clients that do not, and the pause between requests.
     pub(crate) clients: (usize, usize, Duration),
     pub(crate) mix: Mix,
+    /// Whether the controller may ask the hosts.
+    pub(crate) reachable: bool,
 }
 
 impl Scene {
@@ -81,6 +83,7 @@ impl Scene {
                     RequestClass::new(0.05, 5_000, 15_000),
                 ],
             },
+            reachable: true,
         }
     }
 

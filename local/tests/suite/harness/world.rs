@@ -120,7 +120,7 @@ impl World {
         let builder = Registry::builder(clock.clone()).seed(seed);
         let registry = builder.in_memory().unwrap();
         let client = Client::new(registry.clone(), "default");
-        let probe = probe::probes(net.clone(), clock.clone());
+        let probe = probe::probes(net.clone(), clock.clone(), scene.reachable);
         let control = Control::new(
             cloud.clone(),
             registry.clone(),

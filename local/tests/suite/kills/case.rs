@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bluegreen::api::Phase;
 use bluegreen_app::app::HealthBehaviour;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::{Asked, Behaviour, Kill, Manifest, NEW, OLD, Scene, World};
@@ -139,9 +139,13 @@ impl Case {
             let what = format!("no proof of drain was on record before these: {unproven:#?}");
             world.fail(&what, &status);
         }
+        // A controller that is killed at the last moment is not back before the world ends.
+        let back_in_time = world.clock.now() - SignedDuration::from_secs(4);
+        let mut asked = world.control.asked();
+        asked.retain(|asked| asked.at < back_in_time);
         let played = Played {
             end: End::of(&world).await,
-            asked: world.control.asked(),
+            asked,
             turned,
         };
         drop(reviving);

@@ -57,6 +57,7 @@ fn seen(targets: impl IntoIterator<Item = (TargetId, Health)>) -> Observation {
         // The stop that status speaks of never arrived.
         commands: BTreeMap::from([("op".to_owned(), Reading::Known(CommandState::Absent))]),
         probes: BTreeMap::new(),
+        ports: BTreeMap::new(),
         agents: Reading::Known(BTreeSet::new()),
         documents: BTreeMap::new(),
         pace: Pace::default(),

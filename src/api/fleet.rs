@@ -27,6 +27,11 @@ pub struct Fleet {
 /// Manager.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("!has(self.applicationPorts) || self.applicationPorts.size() == self.ports.size()").message("applicationPorts and ports differ in length; give one application port for each of ports, in the same order"),
+    validation = Rule::new("!has(self.applicationPorts) || self.ports.size() != 2 || self.applicationPorts.size() != 2 || (self.applicationPorts[0] != self.ports[1] && self.applicationPorts[1] != self.ports[0])").message("an application port is the registered port of the other process; give the application a port that is not in ports"),
+    validation = Rule::new("has(self.applicationPorts) == has(oldSelf.applicationPorts) && (!has(self.applicationPorts) || self.applicationPorts == oldSelf.applicationPorts)").message("applicationPorts cannot be changed; create a new release for other ports"),
+)]
 pub struct Hosts {
     /// Which instances. All that match must be running, and reachable by Systems Manager.
     pub selector: InstanceSelector,
@@ -43,12 +48,44 @@ pub struct Hosts {
     )]
     pub ports: Vec<u16>,
 
+    /// The ports on which the application's own process listens, 1 to 65535, where another program
+    /// such as nginx listens on `ports` and passes requests on. As many as `ports`, in the same
+    /// order: with `ports: [80]` and `applicationPorts: [8080]`, port 80 of each host is registered
+    /// and the application listens on 8080. It fills in `{{applicationPort}}`. The probe asks this
+    /// port, and `stop.unit` checks it. Cannot be changed. Default: `ports`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 2))]
+    #[x_kube(
+        validation = Rule::new("self.all(p, p >= 1 && p <= 65535)").message("an application port is a number from 1 to 65535"),
+        validation = Rule::new("self.size() != 2 || self[0] != self[1]").message("the two application ports are the same; give each of the two processes a port of its own"),
+    )]
+    pub application_ports: Vec<u16>,
+
     /// How a version is started on a host.
     pub start: Command,
 
     /// How it is stopped: SIGTERM, then SIGKILL when `stop.gracePeriod` is over. With two ports it
-    /// must name `{{port}}`: the two processes are told apart by that.
+    /// must name `{{port}}` or `{{applicationPort}}`: the two processes are told apart by that.
     pub stop: StopCommand,
+}
+
+impl Hosts {
+    /// The port on which the application's process of the target on `registered` listens.
+    #[must_use]
+    pub fn application_port(&self, registered: u16) -> u16 {
+        let mut pairs = self.ports.iter().zip(&self.application_ports);
+        let found = pairs.find(|(port, _)| **port == registered);
+        found.map_or(registered, |(_, application)| *application)
+    }
+}
+
+impl Fleet {
+    /// The port on which the application's process of the target on `registered` listens.
+    #[must_use]
+    pub fn application_port(&self, registered: u16) -> u16 {
+        let hosts = self.hosts.as_ref();
+        hosts.map_or(registered, |hosts| hosts.application_port(registered))
+    }
 }
 
 /// An SSM document and its parameters.
@@ -60,9 +97,9 @@ pub struct Command {
     #[schemars(length(min = 3, max = 256), regex(pattern = r"^[A-Za-z0-9_.:/-]+$"))]
     pub document: String,
 
-    /// The document's parameters. `{{version}}`, `{{port}}`, `{{revision}}` and `{{fence}}` are
-    /// filled in. The fence is a number that grows with every command for this release; a
-    /// document that remembers the highest it saw can refuse a command that arrives late.
+    /// The document's parameters. `{{version}}`, `{{port}}`, `{{applicationPort}}`, `{{revision}}`
+    /// and `{{fence}}` are filled in. The fence is a number that grows with every command for this
+    /// release; a document that remembers the highest it saw can refuse a command that arrives late.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub parameters: BTreeMap<String, String>,
@@ -75,7 +112,9 @@ pub struct Command {
     validation = Rule::new("has(self.unit) != has(self.command)").message("give exactly one way to stop: unit or command"),
 )]
 pub struct StopCommand {
-    /// A systemd service, as `shop@{{port}}.service`. The document `BlueGreen-StopUnit` stops it.
+    /// A systemd service, as `shop@{{port}}.service` or `shop@{{applicationPort}}.service`. The
+    /// document `BlueGreen-StopUnit` stops it. The release is stopped with a message if the unit
+    /// does not exist on a host, or is down while the application's port is still listened on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
@@ -84,8 +123,9 @@ pub struct StopCommand {
     pub unit: Option<String>,
 
     /// A document of your own. `{{gracePeriod}}`, in whole seconds, is filled in too. Its
-    /// contract: exit 0 when the application has ended, 10 when it had to be killed, anything else
-    /// when it may still run. A last line as `stopped how=graceful seconds=3.2 exit=143` tells
+    /// contract: exit 0 when the application has ended, 10 when it had to be killed, 12 or 13 when
+    /// nothing was stopped and the same command would not help, anything else when it may still run.
+    /// A last line as `stopped how=graceful seconds=3.2 exit=143` tells
     /// more; `how` is `graceful`, `killed` or `already-stopped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
@@ -138,4 +178,36 @@ pub struct InstanceSelector {
     /// Tags that an instance must carry, all of them with these values. 1 to 10.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 10))]
     pub tags: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_application_port_belongs_to_the_registered_port_in_its_place() {
+        let mut hosts = json!({
+            "selector": { "tags": { "app": "shop" } },
+            "ports": [81, 82],
+            "start": { "document": "BlueGreen-StartUnit" },
+            "stop": { "unit": "shop@{{applicationPort}}.service" },
+        });
+        let read =
+            |hosts: &serde_json::Value| -> Hosts { serde_json::from_value(hosts.clone()).unwrap() };
+        let same = read(&hosts);
+        assert_eq!([81, 82].map(|port| same.application_port(port)), [81, 82]);
+        hosts["applicationPorts"] = json!([8081, 8082]);
+        let behind = read(&hosts);
+        assert_eq!(
+            [81, 82, 83].map(|port| behind.application_port(port)),
+            [8081, 8082, 83]
+        );
+        let fleet = Fleet {
+            hosts: Some(behind),
+            existing: None,
+        };
+        assert_eq!(fleet.application_port(82), 8082);
+    }
 }

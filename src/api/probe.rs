@@ -14,6 +14,9 @@ use super::Duration;
 /// Stands for the target's own port, in a path and in a port.
 const PORT: &str = "{{port}}";
 
+/// Stands for the port on which the application's process listens.
+const APPLICATION_PORT: &str = "{{applicationPort}}";
+
 /// The application's own figures of requests in flight and served.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -38,9 +41,10 @@ fn ten_seconds() -> Duration {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpProbe {
-    /// The port: a number (`9404`), or digits around `{{port}}`, the target's own port: with
-    /// `1{{port}}` the target on 8080 is asked on 18080 and the one on 8081 on 18081. Default: the
-    /// target's own port.
+    /// The port: a number (`9404`), or digits around `{{port}}`, the target's own port, or around
+    /// `{{applicationPort}}`, the port of `fleet.hosts.applicationPorts` that belongs to it: with
+    /// `1{{port}}` the target on 8080 is asked on 18080 and the one on 8081 on 18081. Default:
+    /// `{{applicationPort}}`, which is the target's own port where `applicationPorts` is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<ProbePort>,
 
@@ -60,6 +64,25 @@ impl HttpProbe {
     pub fn port_of(&self, own: u16) -> Result<u16, String> {
         self.port.as_ref().map_or(Ok(own), |port| port.of(own))
     }
+
+    /// The same probe for a target whose application listens on `port`: `{{applicationPort}}` is
+    /// filled in, and it is the port to ask where none is given.
+    #[must_use]
+    pub fn of_application(&self, port: u16) -> Self {
+        Self {
+            port: Some(match &self.port {
+                None => ProbePort::Number(port),
+                Some(ProbePort::Number(given)) => ProbePort::Number(*given),
+                Some(ProbePort::OfTarget(text)) => ProbePort::OfTarget(filled(text, port)),
+            }),
+            in_flight: self.in_flight.of_application(port),
+            served: self.served.of_application(port),
+        }
+    }
+}
+
+fn filled(text: &str, port: u16) -> String {
+    text.replace(APPLICATION_PORT, &port.to_string())
 }
 
 /// A number, and where it is found: by exactly one of `pointer` and `sample`.
@@ -70,7 +93,8 @@ impl HttpProbe {
 )]
 pub struct Figure {
     /// The path, beginning with a slash, with a query if needed. `{{port}}` stands for the target's
-    /// own port. A path that both figures name is asked once.
+    /// own port, `{{applicationPort}}` for the application's. A path that both figures name is asked
+    /// once.
     #[schemars(length(max = 512), regex(pattern = r#"^/[!"$-~]*$"#))]
     pub path: String,
 
@@ -99,6 +123,23 @@ impl Figure {
             Cow::Borrowed(&self.path)
         }
     }
+
+    fn of_application(&self, port: u16) -> Self {
+        let sample = self.sample.as_ref().map(|sample| {
+            let labels = sample.labels.iter();
+            Sample {
+                labels: labels
+                    .map(|(name, value)| (name.clone(), filled(value, port)))
+                    .collect(),
+                ..sample.clone()
+            }
+        });
+        Self {
+            path: filled(&self.path, port),
+            pointer: self.pointer.clone(),
+            sample,
+        }
+    }
 }
 
 /// Samples of Prometheus' text format. At least one must have the name and the labels; where
@@ -111,7 +152,7 @@ pub struct Sample {
     pub name: String,
 
     /// Labels that a sample must have, each with exactly this value. `{{port}}` stands for the
-    /// target's own port: `name: http-nio-{{port}}`.
+    /// target's own port, `{{applicationPort}}` for the application's: `name: http-nio-{{port}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels")]
     pub labels: BTreeMap<String, String>,
@@ -161,7 +202,7 @@ fn except(_: &mut SchemaGenerator) -> Schema {
     }))
 }
 
-/// A number, or digits around `{{port}}`.
+/// A number, or digits around `{{port}}` or `{{applicationPort}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProbePort {
     /// The same for every target.
@@ -217,8 +258,13 @@ impl<'de> Deserialize<'de> for ProbePort {
 
 fn is_made_of_the_port(text: &str) -> bool {
     let digits = |part: &str| part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-    text.split_once(PORT)
-        .is_some_and(|(before, after)| digits(before) && digits(after) && !before.starts_with('0'))
+    let around = |name| {
+        text.split_once(name)
+            .is_some_and(|(before, after): (&str, &str)| {
+                digits(before) && digits(after) && !before.starts_with('0')
+            })
+    };
+    around(PORT) || around(APPLICATION_PORT)
 }
 
 impl JsonSchema for ProbePort {
@@ -236,8 +282,8 @@ impl JsonSchema for ProbePort {
             "x-kubernetes-int-or-string": true,
             "minimum": 1,
             "maximum": 65535,
-            "maxLength": 16,
-            "pattern": r"^([1-9][0-9]{0,3})?\{\{port\}\}[0-9]{0,4}$"
+            "maxLength": 27,
+            "pattern": r"^([1-9][0-9]{0,3})?\{\{(port|applicationPort)\}\}[0-9]{0,4}$"
         })
     }
 }
@@ -282,6 +328,34 @@ mod tests {
         }
         let far = port(json!("9{{port}}")).unwrap().of(8080).unwrap_err();
         assert!(far.contains("98080 for the target on port 8080"), "{far}");
+    }
+
+    #[test]
+    fn the_port_of_the_application_is_asked_and_filled_in() {
+        let figure = json!({
+            "path": "/busy?of={{applicationPort}}&target={{port}}",
+            "sample": { "name": "a", "labels": { "name": "http-nio-{{applicationPort}}" } },
+        });
+        let mut probe = json!({ "inFlight": figure, "served": figure });
+        for (port, asked) in [
+            (Value::Null, 8080),
+            (json!(9404), 9404),
+            (json!("{{port}}"), 80),
+            (json!("{{applicationPort}}"), 8080),
+            (json!("1{{applicationPort}}"), 18080),
+        ] {
+            if !port.is_null() {
+                probe["port"] = port.clone();
+            }
+            let probe: HttpProbe = serde_json::from_value(probe.clone()).unwrap();
+            let probe = probe.of_application(8080);
+            assert_eq!(probe.port_of(80), Ok(asked), "{port}");
+            for figure in [&probe.in_flight, &probe.served] {
+                assert_eq!(figure.path_of(80), "/busy?of=8080&target=80");
+                let sample = figure.sample.as_ref().unwrap();
+                assert_eq!(sample.labels_of(80)["name"], "http-nio-8080");
+            }
+        }
     }
 
     #[test]

@@ -23,10 +23,14 @@ pub struct RevisionSnapshot {
 }
 
 impl StopCommand {
-    /// Whether the port is filled in somewhere.
+    /// Whether the registered port or the application's port is filled in somewhere.
     #[must_use]
     pub fn names_the_port(&self) -> bool {
-        let named = |text: &String| text.contains("{{port}}");
+        let named = |text: &String| {
+            ["{{port}}", "{{applicationPort}}"]
+                .iter()
+                .any(|port| text.contains(port))
+        };
         let command = self.command.as_ref();
         self.unit.as_ref().is_some_and(named)
             || command.is_some_and(|command| command.parameters.values().any(named))
@@ -46,6 +50,8 @@ mod tests {
             unit: Some("shop@{{port}}.service".to_owned()),
             command: None,
         };
+        assert!(stop.names_the_port());
+        stop.unit = Some("shop@{{applicationPort}}.service".to_owned());
         assert!(stop.names_the_port());
         stop.unit = Some("shop.service".to_owned());
         assert!(!stop.names_the_port());

@@ -359,10 +359,12 @@ async fn probes<W: World>(
                 let probe = ctx.world.probe();
                 // The span names the port that is asked; a port that cannot be is the probe's
                 // failure.
-                let port = in_flight.http.port_of(target.port).unwrap_or(target.port);
+                let application = release.spec.fleet.application_port(target.port);
+                let http = in_flight.http.of_application(application);
+                let port = http.port_of(target.port).unwrap_or(target.port);
                 let span = telemetry::probe(SocketAddr::new(address, port));
                 let asked = probe
-                    .read(SocketAddr::new(address, target.port), &in_flight.http)
+                    .read(SocketAddr::new(address, target.port), &http)
                     .instrument(span.clone());
                 let counts = asked.await.inspect_err(|failure| {
                     telemetry::failed(&span, failure.message.clone());

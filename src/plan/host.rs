@@ -13,8 +13,8 @@ use super::{
 use bluegreen_api::{BlueGreenReleaseSpec, Hosts, Reason};
 
 /// The parameters with which `BlueGreen-StopUnit` is sent.
-pub(super) const STOP_UNIT_PARAMETERS: [&str; 4] =
-    ["unit", "gracePeriod", "fence", "executionTimeout"];
+pub(super) const STOP_UNIT_PARAMETERS: [&str; 5] =
+    ["unit", "port", "gracePeriod", "fence", "executionTimeout"];
 
 /// The documents that the spec's commands run.
 pub(super) fn documents(spec: &BlueGreenReleaseSpec) -> Vec<String> {
@@ -114,8 +114,12 @@ fn unsuitable(
     };
     unknown.map(|unknown| {
         let known: Vec<&str> = document.parameters.keys().map(String::as_str).collect();
+        let fix = match own {
+            true => "; install aws/documents/BlueGreen-StopUnit.json of this version",
+            false => "",
+        };
         format!(
-            "SSM document {name} takes no parameter {unknown}; it takes {}",
+            "SSM document {name} takes no parameter {unknown}; it takes {}{fix}",
             known.join(", ")
         )
     })

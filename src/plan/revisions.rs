@@ -163,7 +163,7 @@ pub(super) fn unsuitable(hosts: &Hosts, manner: Manner) -> Option<Problem> {
             "fleet.hosts.start and fleet.hosts.stop are {length} bytes long, and may be {LONGEST}; move the script into the document, and keep only its parameters here"
         )
     } else if manner == Manner::SideBySide && !hosts.stop.names_the_port() {
-        "fleet.hosts has two ports, and fleet.hosts.stop does not name {{port}}, so it could stop the wrong one of two processes; write {{port}} into the unit's name, or into a parameter".to_owned()
+        "fleet.hosts has two ports, and fleet.hosts.stop names neither {{port}} nor {{applicationPort}}, so it could stop the wrong one of two processes; write one of them into the unit's name, or into a parameter".to_owned()
     } else {
         return None;
     };

@@ -140,6 +140,7 @@ fn hosts(ports: Vec<u16>) -> Fleet {
         hosts: Some(Hosts {
             selector: selector(),
             ports,
+            application_ports: Vec::new(),
             start: Command {
                 document: "start".to_owned(),
                 parameters,

@@ -128,6 +128,31 @@ fn every_rule_refuses_its_bad_input() {
             "retain needs two ports",
         ),
         (
+            "/spec/fleet/hosts/applicationPorts",
+            json!([9080]),
+            "applicationPorts and ports differ in length",
+        ),
+        (
+            "/spec/fleet/hosts/applicationPorts",
+            json!([0, 9081]),
+            "an application port is a number from 1 to 65535",
+        ),
+        (
+            "/spec/fleet/hosts/applicationPorts",
+            json!([9080, 65536]),
+            "an application port is a number from 1 to 65535",
+        ),
+        (
+            "/spec/fleet/hosts/applicationPorts",
+            json!([9080, 9080]),
+            "the two application ports are the same",
+        ),
+        (
+            "/spec/fleet/hosts/applicationPorts",
+            json!([8081, 9081]),
+            "an application port is the registered port of the other process",
+        ),
+        (
             "/spec/fleet/hosts/stop",
             json!({}),
             "give exactly one way to stop: unit or command",
@@ -215,6 +240,26 @@ fn a_promotion_by_a_person_is_for_those_where_both_versions_live_at_once() {
             object["spec"]["retain"] = json!("0s");
         });
         assert_eq!(refusals(&automatic, None), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn application_ports_cannot_be_added_changed_or_removed() {
+    let given =
+        |ports: Value| with(|object| object["spec"]["fleet"]["hosts"]["applicationPorts"] = ports);
+    let behind = given(json!([9080, 9081]));
+    assert_eq!(refusals(&behind, None), Vec::<String>::new());
+    assert_eq!(refusals(&behind, Some(&behind)), Vec::<String>::new());
+    for (old, new) in [
+        (good(), behind.clone()),
+        (behind.clone(), given(json!([9081, 9080]))),
+        (behind, good()),
+    ] {
+        let [message] = refusals(&new, Some(&old)).try_into().unwrap();
+        assert_eq!(
+            message,
+            "applicationPorts cannot be changed; create a new release for other ports"
+        );
     }
 }
 

@@ -52,8 +52,8 @@ pub struct Counts {
 
 /// Asks applications what is in flight.
 pub trait Probe: Send + Sync + 'static {
-    /// Asks one application, by the address and port that it is registered with. Ends within
-    /// seconds.
+    /// Asks one application, by the address and port that it is registered with. The application's
+    /// own port is filled into the probe already. Ends within seconds.
     ///
     /// # Errors
     /// When it may not be asked, did not answer, or with something else than the two numbers.

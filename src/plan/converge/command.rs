@@ -102,6 +102,7 @@ pub(super) struct Fill<'a> {
     pub(super) version: &'a str,
     pub(super) revision: u64,
     pub(super) port: u16,
+    pub(super) application_port: u16,
     pub(super) fence: &'a str,
     pub(super) grace: Duration,
 }
@@ -118,6 +119,7 @@ impl Fill<'_> {
         value
             .replace("{{version}}", self.version)
             .replace("{{port}}", &self.port.to_string())
+            .replace("{{applicationPort}}", &self.application_port.to_string())
             .replace("{{revision}}", &self.revision.to_string())
             .replace("{{fence}}", self.fence)
             .replace("{{gracePeriod}}", &seconds(self.grace))

@@ -69,6 +69,7 @@ pub(super) fn start(
         version: &version,
         revision: revision.revision,
         port: first.port,
+        application_port: pass.spec().fleet.application_port(first.port),
         fence: fence_of(&operation),
         grace: pass.spec().stop.grace_period,
     };

@@ -98,6 +98,7 @@ fn stop_what_may(
             STOP_UNIT.to_owned(),
             BTreeMap::from([
                 ("unit".to_owned(), unit),
+                ("port".to_owned(), "{{applicationPort}}".to_owned()),
                 ("gracePeriod".to_owned(), "{{gracePeriod}}".to_owned()),
                 ("fence".to_owned(), "{{fence}}".to_owned()),
                 ("executionTimeout".to_owned(), seconds(grace + STOP_RESERVE)),
@@ -120,6 +121,7 @@ fn stop_what_may(
         version: commands.version.as_deref().unwrap_or_default(),
         revision: revision.revision,
         port: first.port,
+        application_port: pass.spec().fleet.application_port(first.port),
         fence: fence_of(&operation),
         grace,
     };

@@ -121,7 +121,7 @@ async fn commands_that_cannot_be_used() {
     let vague = good.clone().with("fleet.hosts.stop", vague);
     let world = releasing(scene, &vague, 404).await;
     let message = world.until_stalled(Reason::CommandsUnsuitable, 30).await;
-    assert!(message.contains("does not name {{port}}"), "{message}");
+    assert!(message.contains("names neither {{port}}"), "{message}");
     nothing_changes(&world).await;
     let long = json!("x".repeat(70_000));
     let long = good

@@ -4,6 +4,7 @@ use super::{
     CommandState, Failure, FailureKind, Invocation, Reading,
     converge::STOP_RESERVE,
     course::{self, health_deadline},
+    observation::{EXIT_NO_UNIT, EXIT_STILL_LISTENING},
     pass::Pass,
     planned::{all_arrived, manner},
     preflight::Problem,
@@ -135,13 +136,34 @@ fn cause_of(pass: &Pass<'_>, target: &TargetStatus, process: &Process) -> (Strin
             false,
         ),
         Some(refused @ Invocation::Failed { code, output, .. }) => (
-            format!("the stop command ended with exit code {code}: {output}"),
+            format!(
+                "the stop command ended with exit code {code}: {output}{}",
+                remedy(pass, target, *code)
+            ),
             !refused.was_refused(),
         ),
         Some(Invocation::Running | Invocation::Succeeded { .. }) | None => {
             ("the command has no result".to_owned(), false)
         }
     }
+}
+
+/// What the user can do where a stop document says that the unit is not the one to stop.
+fn remedy(pass: &Pass<'_>, target: &TargetStatus, code: i32) -> String {
+    let hosts = pass.spec().fleet.hosts.as_ref();
+    let Some((hosts, unit)) = hosts.and_then(|hosts| Some((hosts, hosts.stop.unit.as_ref()?)))
+    else {
+        return String::new();
+    };
+    let port = hosts.application_port(target.port);
+    let found = match code {
+        EXIT_NO_UNIT => format!("find the unit of the application on port {port} of that host"),
+        EXIT_STILL_LISTENING => {
+            format!("find what listens on port {port} of that host (ss -ltnp) and its unit")
+        }
+        _ => return String::new(),
+    };
+    format!("; {found}, and write it into fleet.hosts.stop.unit, which is {unit} now")
 }
 
 /// A target did not become healthy in time, or was healthy and has not been for as long.

@@ -300,6 +300,10 @@ const REFUSED: [i32; 2] = [30, 31];
 /// The exit code with which a document says that there is no such unit on the host.
 pub(super) const EXIT_NO_UNIT: i32 = 12;
 
+/// The exit code with which a stop document says that the unit was down already, and that something
+/// else listens on the application's port.
+pub(super) const EXIT_STILL_LISTENING: i32 = 13;
+
 impl Invocation {
     /// Whether the host refused it for the sake of order, and did nothing.
     #[must_use]
@@ -312,7 +316,9 @@ impl Invocation {
     pub fn did_nothing(&self) -> bool {
         match self {
             Self::NotDelivered { .. } => true,
-            Self::Failed { code, .. } => *code == EXIT_NO_UNIT || self.was_refused(),
+            Self::Failed { code, .. } => {
+                [EXIT_NO_UNIT, EXIT_STILL_LISTENING].contains(code) || self.was_refused()
+            }
             Self::Running | Self::Succeeded { .. } => false,
         }
     }

@@ -9,6 +9,7 @@ use super::{
     planned::{all_arrived, manner},
     preflight::Problem,
     record::refused,
+    revisions,
     roles::{Manner, Role, doomed, living, serving, spared},
     serve,
     world::World,
@@ -90,15 +91,33 @@ pub(super) fn stop_undelivered(
         return None;
     }
     let mut leaving = living(status, Role::Leave);
-    leaving.find_map(|target| unstoppable(pass, target))
+    leaving.find_map(|target| unstoppable(pass, status, target))
+}
+
+/// Whether a command was sent before this release began, or before the user asked for a retry: what
+/// became of it is no failure of this try.
+pub(super) fn of_an_earlier_try(status: &BlueGreenReleaseStatus, process: &Process) -> bool {
+    let began = status.green.as_ref().map(|green| green.started_at);
+    let retried_at = status.course.as_ref().and_then(|course| course.retried_at);
+    began.max(retried_at).is_some_and(|at| process.sent_at < at)
 }
 
 /// Why a process cannot be stopped: the command did nothing, again and again, or for good.
-pub(super) fn unstoppable(pass: &Pass<'_>, target: &TargetStatus) -> Option<String> {
+pub(super) fn unstoppable(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> Option<String> {
     let process = target.process.as_ref().filter(|_| spared(target))?;
+    if of_an_earlier_try(status, process) {
+        return None;
+    }
     let (cause, for_good) = cause_of(pass, target, process);
+    // The first command was the one of the snapshot. The spec has another, which is sent next.
+    let corrected =
+        process.sent_at == process.requested_at && revisions::give_way(pass, status, target);
     let bound = stop_bound(pass, process);
-    (for_good || pass.now > bound).then(|| {
+    ((for_good && !corrected) || pass.now > bound).then(|| {
         format!(
             "the process on {} port {} was not stopped: {cause}",
             target.id, target.port

@@ -373,7 +373,7 @@ fn trouble(
             }
             DrainTimeoutPolicy::Hold | DrainTimeoutPolicy::Proceed => {}
         }
-        if let Some(message) = failures::unstoppable(pass, target) {
+        if let Some(message) = failures::unstoppable(pass, status, target) {
             return Some(Problem {
                 reason: Reason::StopFailed,
                 message: format!("{message}; the controller retries{turns_back}"),

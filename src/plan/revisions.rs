@@ -60,6 +60,16 @@ pub(super) fn of_target(
     Some(commands)
 }
 
+/// Whether a command of the snapshot has failed for good on a target, and the spec has another one.
+pub(super) fn give_way(
+    pass: &Pass<'_>,
+    status: &BlueGreenReleaseStatus,
+    target: &TargetStatus,
+) -> bool {
+    let kept = revision_of(status, target).and_then(|own| commands(pass, status, own));
+    of_target(pass, status, target) != kept
+}
+
 /// The kind of the last command to a target, where sending it again as it is cannot help: the host
 /// ran it and it failed, or Systems Manager refuses it.
 fn failed_for_good(pass: &Pass<'_>, target: &TargetStatus) -> Option<StepKind> {

@@ -9,7 +9,7 @@ use super::{
     intend, target_mut,
 };
 use crate::{
-    SendCommand, Step, TargetId,
+    SendCommand, Step, TargetId, failures,
     limits::{FENCE, RESEND},
     pass::Pass,
     planned::manner,
@@ -85,8 +85,20 @@ fn stop_what_may(
         .collect();
     let operation = intend(pass, status, StepKind::Stop, None, &ids);
     let operation = again.unwrap_or(operation);
+    let tried = ready
+        .iter()
+        .filter(|target| spared(target))
+        .filter(|target| {
+            let process = target.process.as_ref();
+            process.is_some_and(|process| failures::of_an_earlier_try(status, process))
+        });
+    let tried: BTreeSet<TargetId> = tried.map(id_of).collect();
     for id in &ids {
         if let Some(target) = target_mut(status, id, first.color) {
+            if tried.contains(id) {
+                // This try has the whole time of a stop.
+                target.process = None;
+            }
             note_command(pass, target, StepKind::Stop, &operation);
         }
     }

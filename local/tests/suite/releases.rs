@@ -5,7 +5,9 @@ use bluegreen::api::{BlueGreenReleaseStatus, DrainProof, Duration, Phase, StopHo
 use bluegreen_app::app::HealthBehaviour;
 use serde_json::json;
 
-use crate::harness::{Behaviour, Manifest, NEW, OLD, ProcessChange, Scene, World, condition};
+use crate::harness::{
+    Behaviour, Manifest, NEW, OLD, ProcessChange, Scene, World, calls, condition,
+};
 
 /// The records of the old version's targets.
 fn old(status: &BlueGreenReleaseStatus) -> Vec<&TargetStatus> {
@@ -89,6 +91,39 @@ async fn in_place() {
     }
     assert_eq!(world.judge.lowest(), Some(2), "one host after the other");
     assert_eq!(world.processes(ProcessChange::Signalled).len(), 3);
+    new_serves(world).await;
+}
+
+/// A front listens on the registered port all the time, as nginx does; the application behind it is
+/// replaced.
+#[tokio::test(start_paused = true)]
+async fn in_place_behind_a_front() {
+    let scene = Scene::behind_a_front();
+    let manifest = Manifest::of(&scene).early_finish();
+    let (world, status) = released(scene, &manifest, 11).await;
+    for target in old(&status) {
+        assert_eq!(target.port, 80);
+        let drained = target.steps.drained.as_ref().unwrap();
+        assert_eq!(drained.proof, DrainProof::InFlightZero);
+        let terminated = target.steps.terminated.as_ref().unwrap();
+        assert_eq!(terminated.how, StopHow::Graceful);
+    }
+    assert_eq!(world.probed(), [8080]);
+    let parameters = |document: &str| -> Vec<_> {
+        let sent = calls(&world.cloud).into_iter();
+        sent.filter(|call| call.parameters["DocumentName"] == document)
+            .map(|call| call.parameters["Parameters"].clone())
+            .collect()
+    };
+    for document in ["BlueGreen-StartUnit", "BlueGreen-StopUnit"] {
+        let sent = parameters(document);
+        assert_eq!(sent.len(), 3, "{sent:?}");
+        for parameters in sent {
+            assert_eq!(parameters["port"], json!(["8080"]));
+            assert_eq!(parameters["unit"], json!(["snackgame@8080.service"]));
+        }
+    }
+    assert_eq!(world.judge.lowest(), Some(2), "one host after the other");
     new_serves(world).await;
 }
 

@@ -10,6 +10,7 @@ mod changes;
 mod cloud;
 mod drains;
 mod preflight;
+mod units;
 
 use bluegreen::api::Phase;
 

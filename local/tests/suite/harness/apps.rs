@@ -54,6 +54,8 @@ struct Inner {
     judge: Judge,
     oracle: OnceLock<Oracle>,
     behaviours: BTreeMap<String, Behaviour>,
+    /// The registered port of each port of the application behind a front.
+    fronts: BTreeMap<u16, u16>,
     /// With a tag's name: instances run the version of that tag by themselves, on this port.
     by_tag: Option<(String, u16)>,
     units: Mutex<BTreeMap<(String, String), Unit>>,
@@ -80,6 +82,7 @@ impl Apps {
         clock: Clock,
         judge: Judge,
         behaviours: BTreeMap<String, Behaviour>,
+        fronts: BTreeMap<u16, u16>,
         by_tag: Option<(String, u16)>,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -88,6 +91,7 @@ impl Apps {
             judge,
             oracle: OnceLock::new(),
             behaviours,
+            fronts,
             by_tag,
             units: Mutex::default(),
             events: Mutex::default(),
@@ -104,12 +108,20 @@ impl Apps {
         self.0.events.lock().unwrap().clone()
     }
 
-    /// The versions that run at the moment, with their hosts and ports.
+    /// The port that is registered for a port of the application.
+    fn registered(&self, port: u16) -> u16 {
+        self.0.fronts.get(&port).copied().unwrap_or(port)
+    }
+
+    /// The versions that run at the moment, with their hosts and registered ports.
     pub(crate) fn running(&self) -> Vec<(String, u16, String)> {
         let units = self.units();
         let running = units.iter().filter(|(_, unit)| unit.is_running());
         running
-            .map(|((host, _), unit)| (host.clone(), unit.port, unit.version.clone()))
+            .map(|((host, _), unit)| {
+                let port = self.registered(unit.port);
+                (host.clone(), port, unit.version.clone())
+            })
             .collect()
     }
 
@@ -118,6 +130,7 @@ impl Apps {
     }
 
     fn note(&self, host: &str, port: u16, version: &str, what: ProcessChange) {
+        let port = self.registered(port);
         let event = ProcessEvent {
             at: self.0.clock.now(),
             host: host.to_owned(),
@@ -315,7 +328,8 @@ impl MemoryHost for Apps {
             let unit = &units[&key];
             if unit.is_running() {
                 if let (Halt::Terminated, Some(oracle)) = (how, self.0.oracle.get()) {
-                    self.0.judge.terminated(&host.id, unit.port, oracle);
+                    let port = self.registered(unit.port);
+                    self.0.judge.terminated(&host.id, port, oracle);
                 }
                 self.note(&host.id, unit.port, &unit.version, ProcessChange::Ended);
             }

@@ -48,6 +48,22 @@ impl Manifest {
             Fleet::Hosts => manifest.with("adopt.version", json!(OLD)),
             Fleet::Existing => manifest,
         };
+        let manifest = if scene.application_ports.is_empty() {
+            manifest
+        } else {
+            let (unit, port) = (
+                "snackgame@{{applicationPort}}.service",
+                "{{applicationPort}}",
+            );
+            manifest
+                .with(
+                    "fleet.hosts.applicationPorts",
+                    json!(scene.application_ports),
+                )
+                .with("fleet.hosts.start.parameters.unit", json!(unit))
+                .with("fleet.hosts.start.parameters.port", json!(port))
+                .with("fleet.hosts.stop.unit", json!(unit))
+        };
         // Longer than any node takes to learn a change.
         let tail = scene.knobs.propagation.tail.as_secs();
         if tail < 40 {

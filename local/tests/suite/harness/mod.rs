@@ -3,6 +3,7 @@
 mod apps;
 mod ask;
 mod controller;
+mod front;
 mod judge;
 mod life;
 mod manifest;

@@ -38,6 +38,8 @@ pub(crate) struct Scene {
     /// Hosts besides that carry the tag and run nothing.
     pub(crate) spare: usize,
     pub(crate) ports: Vec<u16>,
+    /// Where the application listens behind a program on `ports`, one for each; none: on `ports`.
+    pub(crate) application_ports: Vec<u16>,
     pub(crate) groups: usize,
     pub(crate) fleet: Fleet,
     pub(crate) delay: Duration,
@@ -67,6 +69,7 @@ impl Scene {
             hosts: 3,
             spare: 0,
             ports: vec![8080],
+            application_ports: Vec::new(),
             groups: 1,
             fleet: Fleet::Hosts,
             delay: Duration::from_secs(60),
@@ -93,6 +96,30 @@ impl Scene {
             ports: vec![8080, 8081],
             ..Self::in_place()
         }
+    }
+
+    /// The same with a program, such as nginx, on port 80 in front of the application on 8080.
+    pub(crate) fn behind_a_front() -> Self {
+        Self {
+            ports: vec![80],
+            application_ports: vec![8080],
+            ..Self::in_place()
+        }
+    }
+
+    /// For each port of the application that a front hands requests to, the front's own.
+    pub(crate) fn fronts(&self) -> BTreeMap<u16, u16> {
+        let pairs = self.application_ports.iter().zip(&self.ports);
+        pairs
+            .map(|(application, registered)| (*application, *registered))
+            .collect()
+    }
+
+    /// The port on which the application of a target listens.
+    pub(crate) fn application_port(&self, registered: u16) -> u16 {
+        let mut pairs = self.ports.iter().zip(&self.application_ports);
+        let found = pairs.find(|(port, _)| **port == registered);
+        found.map_or(registered, |(_, application)| *application)
     }
 
     /// The same with instances that others create.

@@ -35,6 +35,7 @@ use super::{
     apps::{Apps, ProcessChange, ProcessEvent},
     ask::Drained,
     controller::Control,
+    front,
     judge::{self, Judge},
     life::Kill,
     manifest::Manifest,
@@ -66,7 +67,9 @@ pub(crate) struct World {
     pub(super) began: Timestamp,
     pub(super) told: Mutex<Vec<String>>,
     pub(super) drained: Mutex<BTreeSet<Drained>>,
+    probed: probe::Ports,
     load: Vec<Load>,
+    _fronts: Vec<AbortOnDropHandle<()>>,
     _judging: AbortOnDropHandle<()>,
     _balancer: Balancer,
 }
@@ -94,6 +97,7 @@ impl World {
             clock.clone(),
             judge.clone(),
             scene.behaviours.clone(),
+            scene.fronts(),
             by_tag,
         );
         let hosts = MemoryHosts::new(clock.clone(), Arc::new(apps.clone()));
@@ -120,7 +124,9 @@ impl World {
         let builder = Registry::builder(clock.clone()).seed(seed);
         let registry = builder.in_memory().unwrap();
         let client = Client::new(registry.clone(), "default");
-        let probe = probe::probes(net.clone(), clock.clone(), scene.reachable);
+        let probed = probe::Ports::default();
+        let asked = probed.clone();
+        let probe = probe::probes(net.clone(), clock.clone(), asked, scene.reachable);
         let control = Control::new(
             cloud.clone(),
             registry.clone(),
@@ -139,6 +145,7 @@ impl World {
                 }
             }))
         };
+        let fronts = fronts(&net, &scene, &built).await;
         let mut world = Self {
             seed,
             began: clock.now(),
@@ -156,7 +163,9 @@ impl World {
             net: net.clone(),
             told: Mutex::default(),
             drained: Mutex::default(),
+            probed,
             load: Vec::new(),
+            _fronts: fronts,
             _judging: judging,
             _balancer: balancer,
         };
@@ -173,8 +182,10 @@ impl World {
         let port = self.scene.ports[0];
         let olds = &self.built.hosts[..self.scene.hosts];
         if self.scene.fleet == Fleet::Hosts {
+            let listens = self.scene.application_port(port);
             for host in olds {
-                self.apps.launch(&inside(host), &unit(port), OLD, port);
+                self.apps
+                    .launch(&inside(host), &unit(listens), OLD, listens);
             }
         }
         self.clock.sleep(Duration::from_secs(6)).await;
@@ -322,6 +333,11 @@ impl World {
         events
     }
 
+    /// The ports that the probe has asked so far.
+    pub(crate) fn probed(&self) -> Vec<u16> {
+        self.probed.lock().unwrap().iter().copied().collect()
+    }
+
     /// How many requests were not served so far.
     pub(crate) fn failed(&self) -> u64 {
         self.load.iter().map(|load| load.totals().failed).sum()
@@ -358,6 +374,19 @@ impl World {
             }
         }
     }
+}
+
+/// On every host, the program in front of each port of the application.
+async fn fronts(net: &Net, scene: &Scene, built: &scene::Scene) -> Vec<AbortOnDropHandle<()>> {
+    let mut fronts = Vec::new();
+    for host in &built.hosts {
+        for (application, registered) in scene.fronts() {
+            let at = |port| SocketAddr::new(host.address, port);
+            let front = front::start(net, at(registered), at(application)).await;
+            fronts.push(front);
+        }
+    }
+    fronts
 }
 
 /// A listener of its own for every group but the first.

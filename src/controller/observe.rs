@@ -95,7 +95,7 @@ pub(super) async fn world<W: World>(
     let agents = agents(&cloud, &caller, needs.agents, &fleet).await;
     let (probes, ports) = join(
         probes(ctx, &release, &fleet, &needs.probes),
-        ports(ctx, &fleet, &needs.ports),
+        ports(ctx, &release, &fleet, &needs.ports),
     )
     .await;
     let began_at = groups.began_at;
@@ -387,12 +387,13 @@ async fn probes<W: World>(
 /// Which of the ports accept connections, as far as that can be told.
 async fn ports<W: World>(
     ctx: &Ctx<W>,
+    release: &Release,
     fleet: &Reading<Vec<Instance>>,
     targets: &[TargetId],
 ) -> BTreeMap<TargetId, bool> {
     let asked: Vec<_> = targets
         .iter()
-        .filter_map(|target| Some((target.clone(), socket(fleet, target)?)))
+        .filter_map(|target| Some((target.clone(), socket(release, fleet, target)?)))
         .map(async |(target, socket)| {
             let listens = ctx.world.probe().listens(socket).await?;
             Some((target, listens))
@@ -406,9 +407,14 @@ async fn ports<W: World>(
 }
 
 /// Where the application of a target listens.
-pub(super) fn socket(fleet: &Reading<Vec<Instance>>, target: &TargetId) -> Option<SocketAddr> {
+pub(super) fn socket(
+    release: &Release,
+    fleet: &Reading<Vec<Instance>>,
+    target: &TargetId,
+) -> Option<SocketAddr> {
     let address = address(fleet, &target.id).ok()?;
-    Some(SocketAddr::new(address, target.port))
+    let port = release.spec.fleet.application_port(target.port);
+    Some(SocketAddr::new(address, port))
 }
 
 fn address(fleet: &Reading<Vec<Instance>>, id: &str) -> Result<std::net::IpAddr, Failure> {

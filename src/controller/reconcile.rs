@@ -107,7 +107,7 @@ async fn pass<W: World>(
         .clamp(SHORTEST_REST, LONGEST_REST);
     let watched = plan::watched(&object.spec, &decision.status, &seen.observation);
     let socket = |(target, open): (TargetId, bool)| {
-        let socket = observe::socket(&seen.observation.fleet, &target)?;
+        let socket = observe::socket(&seen.release, &seen.observation.fleet, &target)?;
         Some((socket, open))
     };
     let watched: Vec<_> = watched.into_iter().filter_map(socket).collect();

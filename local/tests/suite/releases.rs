@@ -244,6 +244,8 @@ async fn told(scene: Scene, seed: u64, end: Phase) -> Vec<String> {
     let mut reasons: Vec<_> = events.into_iter().map(|(reason, _)| reason).collect();
     let mut seen = std::collections::BTreeSet::new();
     reasons.retain(|reason| seen.insert(reason.clone()));
+    // The judge of a thread must not be shown the passes of a world that is over.
+    world.end().await;
     reasons
 }
 

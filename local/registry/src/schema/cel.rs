@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use super::{Additional, Schema, nesting};
 use crate::field_error::{FieldError, child, entry, item};
 
+/// Enough for a rule with [`nesting::MOST`] levels, whatever thread compiles it.
+const STACK: usize = 32 * 1024 * 1024;
+
 /// One rule, ready to run at its node.
 pub(super) struct CompiledRule {
     schema: CompiledSchema,
@@ -77,7 +80,8 @@ fn compile_one(types: &Value, rule: &Value) -> Result<CompiledRule, String> {
     }
     let mut schema = types.clone();
     schema["x-kubernetes-validations"] = json!([runnable]);
-    let schema = compile_schema(&schema);
+    // The parser takes more than a hundred kilobytes of stack for each level of a rule.
+    let schema = stacker::maybe_grow(STACK, STACK, || compile_schema(&schema));
     if let Some(error) = schema.compilation_errors().first() {
         return Err(error.to_string());
     }

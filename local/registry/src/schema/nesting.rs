@@ -60,10 +60,6 @@ fn after_string(text: &[u8], quote: u8, is_raw: bool) -> &[u8] {
     } else {
         &triple[..1]
     };
-    // Two quotes without a third one are the empty string.
-    if end.len() == 3 && text.get(2) != Some(&quote) {
-        return &text[1..];
-    }
     let mut rest = &text[end.len() - 1..];
     while !rest.is_empty() && !rest.starts_with(end) {
         let escaped = rest[0] == b'\\' && !is_raw;

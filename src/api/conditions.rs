@@ -65,6 +65,8 @@ pub enum Reason {
     DocumentUnsuitable,
     /// A target of the live version is not healthy for more than a minute.
     TargetsLost,
+    /// Both ports of a host are registered, so that the new version has none to start on.
+    NoFreePort,
     /// Another release has the same targets, and comes first.
     ClaimedByAnother,
     /// The deregistration delay of a target group is shorter than requests take.
@@ -87,7 +89,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Released,
         Self::Releasing,
         Self::RollingBack,
@@ -114,6 +116,7 @@ impl Reason {
         Self::AgentNotOnline,
         Self::DocumentUnsuitable,
         Self::TargetsLost,
+        Self::NoFreePort,
         Self::ClaimedByAnother,
         Self::DelayTooShort,
         Self::EffectRefused,
@@ -155,6 +158,7 @@ impl Reason {
             Self::AgentNotOnline => "AgentNotOnline",
             Self::DocumentUnsuitable => "DocumentUnsuitable",
             Self::TargetsLost => "TargetsLost",
+            Self::NoFreePort => "NoFreePort",
             Self::ClaimedByAnother => "ClaimedByAnother",
             Self::DelayTooShort => "DelayTooShort",
             Self::EffectRefused => "EffectRefused",
@@ -202,6 +206,7 @@ impl Reason {
             | Self::AgentNotOnline
             | Self::DocumentUnsuitable
             | Self::TargetsLost
+            | Self::NoFreePort
             | Self::ClaimedByAnother
             | Self::DelayTooShort
             | Self::EffectRefused

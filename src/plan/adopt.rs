@@ -59,6 +59,30 @@ pub(super) fn strangers(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGre
     status.targets.extend(new);
 }
 
+/// A target that others had registered beside the one of the same host is let go when they have
+/// deregistered it again: nothing of the release runs there.
+pub(super) fn let_go(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
+    if status.course.is_some() || pass.spec().fleet.hosts.is_none() {
+        return;
+    }
+    let listed = |target: &TargetStatus| {
+        let id = id_of(target);
+        world.groups.iter().any(|group| group.listed(&id).is_some())
+    };
+    let living = |target: &&TargetStatus| target.steps.terminated.is_none();
+    let staying: Vec<TargetId> = status
+        .targets
+        .iter()
+        .filter(living)
+        .filter(|target| listed(target))
+        .map(id_of)
+        .collect();
+    status.targets.retain(|target| {
+        let beside = staying.iter().any(|other| other.id == target.id);
+        !(living(&target) && target.process.is_none() && beside && !listed(target))
+    });
+}
+
 /// The version of instances that join the new side by themselves.
 fn coming(status: &BlueGreenReleaseStatus) -> Option<&String> {
     let course = status.course.as_ref()?;

@@ -12,7 +12,7 @@ use super::{
     world::{World, id_of},
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Color, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind,
+    BlueGreenReleaseStatus, Color, Direction, DrainTimeoutPolicy, Existing, Hosts, Reason, StepKind,
 };
 
 /// Why a release cannot begin, or go on, without a person.
@@ -82,7 +82,10 @@ pub(super) fn check(
     }
     match (&spec.fleet.hosts, &spec.fleet.existing) {
         (Some(hosts), _) => match check_hosts(world, hosts, Manner::of(&spec.fleet)) {
-            Preflight::Ready => host::check(pass, world, hosts),
+            Preflight::Ready => match no_free_port(pass, world, status) {
+                Some(message) => problem(Reason::NoFreePort, message),
+                None => host::check(pass, world, hosts),
+            },
             other => other,
         },
         (None, Some(existing)) => check_existing(pass, world, status, existing),
@@ -187,6 +190,34 @@ fn check_hosts(world: &World<'_>, hosts: &Hosts, manner: Manner) -> Preflight {
         );
     }
     Preflight::Ready
+}
+
+/// A host on which the new version has no port to start on: others have registered the second one too.
+fn no_free_port(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<String> {
+    let hosts = pass.spec().fleet.hosts.as_ref()?;
+    let [first, second] = hosts.ports.as_slice() else {
+        return None;
+    };
+    let living = |id: &str, color: Color, port: Option<u16>| {
+        status.targets.iter().any(|target| {
+            target.id == id
+                && target.color == color
+                && target.steps.terminated.is_none()
+                && port.is_none_or(|port| target.port == port)
+        })
+    };
+    let taken = world.running().find(|host| {
+        let both = [first, second].map(|port| living(&host.id, Color::Blue, Some(*port)));
+        both == [true, true] && !living(&host.id, Color::Green, None)
+    })?;
+    let id = &taken.id;
+    Some(format!(
+        "targets {id}:{first} and {id}:{second} are both registered, so the new version has no port to start on; deregister the one that is not to serve, and stop what runs there"
+    ))
 }
 
 /// Why recreating in place cannot begin: no registered host is healthy, or a zone would be without
@@ -327,6 +358,13 @@ fn trouble(
     if let Some(message) = too_few(pass, world, status) {
         return Some(Problem {
             reason: Reason::WouldLeaveNoTarget,
+            message: format!("{message}{turns_back}"),
+        });
+    }
+    let forward = status.course.as_ref()?.direction == Direction::Forward;
+    if let Some(message) = no_free_port(pass, world, status).filter(|_| forward) {
+        return Some(Problem {
+            reason: Reason::NoFreePort,
             message: format!("{message}{turns_back}"),
         });
     }

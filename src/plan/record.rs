@@ -51,6 +51,7 @@ pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenR
         timings::record(status, &before, target);
     }
     status.targets = targets;
+    adopt::let_go(pass, world, status);
     adopt::strangers(pass, world, status);
     if progress && let Some(course) = &mut status.course {
         course.progress_at = pass.now;

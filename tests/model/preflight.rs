@@ -230,3 +230,17 @@ fn documents_and_parameters_that_do_not_fit_are_named() {
     )
     .refused(reason, &["start", "it is being deleted"]);
 }
+
+#[test]
+fn a_host_with_both_ports_registered_is_named_until_one_is_deregistered() {
+    let alone = Before::of(&side_by_side());
+    let both = Before::of(&side_by_side()).groups(|group| {
+        let second = "i-0:8081".parse().expect("a target");
+        group.targets.insert(second, Health::Unhealthy);
+    });
+    both.refused(Reason::NoFreePort, &["i-0:8080", "i-0:8081", "deregister"]);
+    let stalled = both.first().status;
+    let mended = decide(&alone.release, &stalled, &alone.seen, NOW);
+    assert!(mended.status.course.is_some(), "{}", mended.status.message);
+    assert_eq!(mended.status.targets.len(), 1, "the other one is let go");
+}

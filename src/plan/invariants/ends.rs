@@ -88,8 +88,14 @@ pub(super) fn s6_conserved(written: &Written<'_>) -> Option<String> {
     if written.spec.fleet.existing.is_some() {
         return None;
     }
+    // What others had registered beside a target of the release, and have deregistered, is not its.
+    let others = |target: &TargetStatus| {
+        let mut stay = after.targets.iter().filter(lives);
+        let beside = stay.any(|other| other.id == target.id && other.port != target.port);
+        written.before.course.is_none() && target.process.is_none() && beside
+    };
     let mut known = written.before.targets.iter().filter(lives);
-    if let Some(lost) = known.find(|target| same(after, target).is_none()) {
+    if let Some(lost) = known.find(|target| same(after, target).is_none() && !others(target)) {
         return Some(format!("{} lives, and its record is gone", id(lost)));
     }
     let ended = written.before.course.is_some() && after.course.is_none();

@@ -109,6 +109,8 @@ pub(super) async fn b3(world: &World) -> Outcome {
         "DescribeTargetGroups",
         "DescribeInstances",
     ] {
+        // What an earlier release has read of the groups and the fleet is good for half a minute.
+        tokio::time::sleep(Duration::from_secs(31)).await;
         world.note(&format!("answers of {action} break off"));
         let cut = json!({ "action": action, "kind": "malformed", "principal": "controller" });
         world.aws.fault(&cut).await?;

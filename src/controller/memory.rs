@@ -40,6 +40,7 @@ struct Entry {
     effects: u32,
     revisions: Option<Revisions>,
     groups: Option<Groups>,
+    confirms: bool,
 }
 
 /// A reading of a release's target groups.
@@ -197,11 +198,28 @@ impl Memory {
         }
     }
 
-    /// A reading of the target groups that was begun at this time or later.
-    pub(super) fn groups(&self, uid: &str, since: Time) -> Option<Groups> {
+    /// A reading of the target groups that was begun between these times. A clock that is set back
+    /// puts one into the future, which is then not used.
+    pub(super) fn groups(&self, uid: &str, since: Time, until: Time) -> Option<Groups> {
         let objects = self.lock();
         let groups = objects.get(uid)?.groups.as_ref()?;
-        (groups.began_at >= since).then(|| groups.clone())
+        (since <= groups.began_at && groups.began_at <= until).then(|| groups.clone())
+    }
+
+    /// What was decided takes a target away, and the fleet was not read for it: the next pass reads
+    /// the fleet, and may use this reading of the target groups.
+    pub(super) fn confirm(&self, uid: &str, groups: Groups) {
+        let mut objects = self.lock();
+        let entry = objects.entry(uid.to_owned()).or_default();
+        entry.groups = Some(groups);
+        entry.confirms = true;
+    }
+
+    /// Whether this pass confirms what the one before it decided.
+    pub(super) fn confirms(&self, uid: &str) -> bool {
+        let mut objects = self.lock();
+        let entry = objects.get_mut(uid);
+        entry.is_some_and(|entry| std::mem::take(&mut entry.confirms))
     }
 
     /// Keeps a reading of the target groups, or forgets the one that was kept.

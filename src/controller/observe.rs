@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     api::{
-        BlueGreenRelease, BlueGreenReleaseStatus, Direction, FINALIZER, REQUEST_ANNOTATION,
-        TargetGroupRef, Time,
+        BlueGreenRelease, BlueGreenReleaseStatus, Direction, Duration, FINALIZER,
+        REQUEST_ANNOTATION, TargetGroupRef, Time,
     },
     cloud::{self, Caller, Cloud, TargetGroupArn, Urgency},
     plan::{
@@ -36,7 +36,10 @@ use crate::{
 };
 
 /// How many probes are asked at the same time. They go to the application's own hosts.
-const PROBES_AT_ONCE: usize = 16;
+pub(super) const PROBES_AT_ONCE: usize = 16;
+
+/// How old the reading of the target groups may be that a pass confirms with one of the fleet.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a pass saw, and what it needs to act on it.
 pub(super) struct Seen<C> {
@@ -50,6 +53,20 @@ pub(super) struct Seen<C> {
     pub(super) groups: Vec<Option<TargetGroupArn>>,
     /// Whether the target groups were not read in this pass, but a moment ago.
     pub(super) groups_are_old: bool,
+    /// Whether the fleet may have been read up to a minute ago.
+    pub(super) fleet_is_old: bool,
+}
+
+impl<C> Seen<C> {
+    /// The reading of the target groups.
+    pub(super) fn groups_read(&self) -> Groups {
+        let groups = self.observation.groups.iter().cloned();
+        Groups {
+            began_at: self.observation.began_at,
+            generation: self.release.generation,
+            read: groups.zip(self.groups.iter().cloned()).collect(),
+        }
+    }
 }
 
 /// Reads the object from the API server: without a resourceVersion in the request, the answer is
@@ -78,12 +95,20 @@ pub(super) async fn world<W: World>(
     release.revisions = kept(ctx, object, needs.revisions).await?;
     let began = ctx.now();
     let caller = caller(object, status);
-    let recent = needs.groups_may_be_old.and_then(|old| {
-        let groups = ctx.memory.groups(&release.uid, began.before(old))?;
+    let confirms = ctx.memory.confirms(&release.uid);
+    let may_be_old = match confirms {
+        true => Some(CONFIRMED_WITHIN),
+        false => needs.groups_may_be_old,
+    };
+    let recent = may_be_old.and_then(|old| {
+        let groups = ctx.memory.groups(&release.uid, began.before(old), began)?;
         (groups.generation == release.generation).then_some(groups)
     });
+    let groups_are_old = recent.is_some() && !confirms;
+    let fleet_is_old = needs.fleet_may_be_old.is_some() && !confirms;
     let old = needs.descriptions_may_be_old.map(time::Duration::from);
-    let fleet_old = needs.fleet_may_be_old.map(time::Duration::from);
+    let fleet_old = needs.fleet_may_be_old.filter(|_| fleet_is_old);
+    let fleet_old = fleet_old.map(time::Duration::from);
     let (fleet, groups, commands, documents) = join4(
         fleet(&cloud, &caller, &release, fleet_old),
         groups(&cloud, &caller, &release, old, recent, began),
@@ -125,7 +150,8 @@ pub(super) async fn world<W: World>(
         observation,
         cloud,
         groups: arns,
-        groups_are_old: began_at < began,
+        groups_are_old,
+        fleet_is_old,
     })
 }
 

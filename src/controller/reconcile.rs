@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::join_all};
+use futures::{
+    FutureExt,
+    stream::{self, StreamExt},
+};
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{Instrument, Span, debug, error_span, warn};
 
@@ -13,7 +16,7 @@ use super::{
     events,
     execute::{Executed, execute},
     memory::{Face, Left},
-    observe::{self, Seen},
+    observe::{self, PROBES_AT_ONCE, Seen},
     report::{self, Reported, report},
 };
 use crate::{
@@ -76,9 +79,16 @@ async fn pass<W: World>(
     if ctx.stopping() {
         return Ok((Outcome::Stopped, None));
     }
-    if seen.groups_are_old && decision.step.as_ref().is_some_and(Step::takes_away) {
-        ctx.memory.keep_groups(&uid, None);
-        return Ok((Outcome::Waited, Some(Duration::ZERO)));
+    if let Some(step) = decision.step.as_ref().filter(|step| step.takes_away()) {
+        if seen.groups_are_old {
+            ctx.memory.keep_groups(&uid, None);
+            return Ok((Outcome::Waited, Some(Duration::ZERO)));
+        }
+        // An instance may have lost its tag since.
+        if seen.fleet_is_old && !matches!(step, Step::Deregister { .. }) {
+            ctx.memory.confirm(&uid, seen.groups_read());
+            return Ok((Outcome::Waited, Some(Duration::ZERO)));
+        }
     }
     if !may_begin(ctx, decision.step.as_ref()) {
         return Ok((Outcome::Unfenced, Some(UNTIL_RENEWED)));
@@ -122,11 +132,19 @@ async fn pass<W: World>(
 /// Whether one of the ports is not what it was. Costs no call to AWS or to the API server.
 async fn changed<W: World>(ctx: &Ctx<W>, watched: &[(SocketAddr, bool)]) -> bool {
     let probe = ctx.world.probe();
-    let asked = watched.iter().map(|(socket, open)| async move {
-        let now = probe.listens(*socket).await;
-        now.is_some_and(|now| now != *open)
-    });
-    join_all(asked).await.contains(&true)
+    let asked: Vec<_> = watched
+        .iter()
+        .map(async |(socket, open)| {
+            let now = probe.listens(*socket).await;
+            now.is_some_and(|now| now != *open)
+        })
+        .collect();
+    let mut asked = stream::iter(asked).buffer_unordered(PROBES_AT_ONCE);
+    let mut changed = false;
+    while let Some(one) = asked.next().await {
+        changed |= one;
+    }
+    changed
 }
 
 /// How long a release whose ports are watched is left alone: no longer than until the next question

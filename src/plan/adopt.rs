@@ -59,8 +59,8 @@ pub(super) fn strangers(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGre
     status.targets.extend(new);
 }
 
-/// A target that others had registered beside the one of the same host is let go when they have
-/// deregistered it again: nothing of the release runs there.
+/// A target that others had registered beside a healthy one of the same host, and that was never
+/// healthy itself, is let go when they have deregistered it again.
 pub(super) fn let_go(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenReleaseStatus) {
     if status.course.is_some() || pass.spec().fleet.hosts.is_none() {
         return;
@@ -74,12 +74,13 @@ pub(super) fn let_go(pass: &Pass<'_>, world: &World<'_>, status: &mut BlueGreenR
         .targets
         .iter()
         .filter(living)
-        .filter(|target| listed(target))
+        .filter(|target| world.healthy(target))
         .map(id_of)
         .collect();
     status.targets.retain(|target| {
         let beside = staying.iter().any(|other| other.id == target.id);
-        !(living(&target) && target.process.is_none() && beside && !listed(target))
+        let unused = target.process.is_none() && target.steps.healthy.is_none();
+        !(living(&target) && unused && beside && !listed(target))
     });
 }
 

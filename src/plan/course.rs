@@ -97,6 +97,7 @@ pub(super) fn stand_back(pass: &Pass<'_>, status: &mut BlueGreenReleaseStatus, b
     }
     if let Some(course) = &mut status.course {
         course.blind_since.get_or_insert(pass.now);
+        course.idle_since.get_or_insert(pass.now);
     }
 }
 

@@ -72,7 +72,7 @@ pub fn decide_unchecked(
         }
     };
 
-    let (step, look_at) = match owners::claimed(&pass, &world) {
+    let (step, look_at) = match owners::claimed(&pass, &world, &status) {
         Some(problem) => anothers(&pass, &world, &mut status, problem),
         None => its_own(&pass, &world, &mut status),
     };
@@ -101,7 +101,7 @@ fn its_own(
 }
 
 /// Another release has the same targets and comes first: this one changes nothing, and may go. But
-/// where nobody serves, it puts back what lives.
+/// where no target serves, it puts back what lives.
 fn anothers(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -112,20 +112,32 @@ fn anothers(
     if status.blue.is_some() || status.green.is_some() {
         record::record(pass, world, status);
     }
-    course::stand_back(pass, status, &problem.message);
-    let mut mended = status.clone();
-    let mending = status
-        .course
-        .is_some()
-        .then(|| converge::finish(pass, world, &mut mended));
-    let mending = mending.flatten().filter(|step| owners::mends(world, step));
-    if mending.is_some() {
-        *status = mended;
+    let mending = mending(pass, world, status);
+    if mending.is_none() {
+        course::stand_back(pass, status, &problem.message);
     }
     let let_go = pass.release.deleting && pass.release.finalizer;
     let step = mending.or_else(|| let_go.then_some(Step::RemoveFinalizer));
     let look_at = explain::anothers(pass, status, problem, step.is_some());
     (step, look_at)
+}
+
+/// The step of a release in progress that only puts back what it has withdrawn, if there is one.
+fn mending(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &mut BlueGreenReleaseStatus,
+) -> Option<Step> {
+    status.course.as_ref()?;
+    for converge in [converge::finish, converge::next] {
+        let mut mended = status.clone();
+        let step = converge(pass, world, &mut mended);
+        if let Some(step) = step.filter(|step| owners::mends(pass, world, step)) {
+            *status = mended;
+            return Some(step);
+        }
+    }
+    None
 }
 
 fn on_its_way(
@@ -196,7 +208,8 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
     };
     let mut commands: Vec<(String, Time)> = living()
         .filter_map(|target| target.process.as_ref())
-        .filter(|process| now >= process.sent_at + SENT_JUST_NOW)
+        // A clock that was set back is no reason not to ask.
+        .filter(|process| now < process.sent_at || now >= process.sent_at + SENT_JUST_NOW)
         .filter(|process| match process.step {
             StepKind::Start => process.running_at.is_none(),
             StepKind::Stop => true,
@@ -223,7 +236,7 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
     let begins = resting && live != Some(&spec.version) && !failed;
     let hosts = spec.fleet.hosts.is_some();
     let at_rest = (resting && !begins).then_some(OLD_AT_REST);
-    // Whoever mends what holds a release up does not want to wait for it.
+    // A person who mends what holds a release up waits for the next look.
     let under_way = !resting && status.phase != Phase::Stalled;
     Needs {
         commands,

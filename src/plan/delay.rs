@@ -9,7 +9,7 @@ use super::{
     world::World,
 };
 use bluegreen_api::{
-    BlueGreenReleaseStatus, Direction, DrainTimeoutPolicy, Duration, GroupDrain, Quiet, Reason,
+    BlueGreenReleaseStatus, Direction, DrainTimeoutPolicy, Duration, Reason, TargetStatus,
 };
 
 /// What is known of how long requests take.
@@ -50,7 +50,8 @@ fn too_short(
     world: &World<'_>,
     status: &BlueGreenReleaseStatus,
 ) -> Option<(Need, String)> {
-    world.groups.iter().find_map(|group| {
+    let mut cutting = world.groups.iter().filter(|group| group.ends_connections());
+    cutting.find_map(|group| {
         let settle = super::drain::settle(pass.spec(), group.load_balancer);
         let need = Need::of(pass, status, settle);
         let (name, delay) = (&group.name, group.delay);
@@ -122,15 +123,23 @@ pub(super) fn told(
     })
 }
 
-/// The longest request that is covered where all groups let the whole delay pass. `None` where the
-/// application itself was quiet before the first of the delays was over: then nothing was cut.
-pub(super) fn covered(drains: &[GroupDrain], quiet: Option<&Quiet>) -> Option<Duration> {
-    let ends = drains.iter().filter_map(|drain| {
-        let began = drain.draining_seen_at.or(drain.gone_seen_at)?;
-        Some(began + drain.delay)
-    });
-    let first = ends.min()?;
-    let shortest = drains.iter().map(|drain| drain.delay).min()?;
+/// The longest request that is covered where all groups let the whole delay pass. `None` where no load
+/// balancer cuts what is left, and where the application itself was quiet before the first of the
+/// delays was over.
+pub(super) fn covered(world: &World<'_>, target: &TargetStatus) -> Option<Duration> {
+    let drains = || {
+        target.drain.iter().filter_map(|drain| {
+            let mut groups = world.groups.iter();
+            let group = groups.find(|group| group.name == drain.group)?;
+            // It may have been changed since it was recorded.
+            let delay = drain.delay.min(group.delay);
+            let began = drain.draining_seen_at.or(drain.gone_seen_at)?;
+            group.ends_connections().then_some((began + delay, delay))
+        })
+    };
+    let first = drains().map(|(end, _)| end).min()?;
+    let shortest = drains().map(|(_, delay)| delay).min()?;
+    let quiet = target.quiet.as_ref();
     let all = quiet.is_some_and(|quiet| quiet.since < first);
     (!all).then_some(shortest)
 }

@@ -45,7 +45,6 @@ pub(super) fn record(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStat
 /// What each group says of the target.
 fn see_groups(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
     let id = id_of(target);
-    let stops = doomed(target);
     for group in &world.groups {
         let listed = group.listed(&id);
         let index = target.drain.iter().position(|d| d.group == group.name);
@@ -72,10 +71,9 @@ fn see_groups(pass: &Pass<'_>, world: &World<'_>, target: &mut TargetStatus) {
             Some(Health::Draining) => {
                 drain.draining_seen_at.get_or_insert(pass.now);
                 drain.gone_seen_at = None;
-                // A proof that the group had let go of it was wrong. Once the stop is on its way, the
-                // record keeps what it was decided from.
-                let stays = |drained: &Drained| stops || drained.proof == DrainProof::InFlightZero;
-                target.steps.drained = target.steps.drained.take().filter(stays);
+                // A proof that the group had let go of it was wrong.
+                let quiet = |drained: &Drained| drained.proof == DrainProof::InFlightZero;
+                target.steps.drained = target.steps.drained.take().filter(quiet);
             }
             // Such a reading is wrong, whatever made it so.
             None if too_early(pass, drain, group.delay) => {}
@@ -255,7 +253,7 @@ fn proof(
         delay: longest(target.drain.iter().map(|drain| drain.delay)),
         settle: longest(target.drain.iter().map(|drain| drain.settle)),
         covers: match proof {
-            DrainProof::FullDelay => delay::covered(&target.drain, target.quiet.as_ref()),
+            DrainProof::FullDelay => delay::covered(world, target),
             DrainProof::InFlightZero | DrainProof::NeverRegistered => None,
         },
         in_flight: probe.map(|probed| probed.reading.in_flight),

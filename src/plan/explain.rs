@@ -5,8 +5,8 @@
 use super::{
     Failure, FailureKind,
     limits::{
-        LOOK_IDLE, LOOK_LONGEST, LOOK_PROGRESS, LOOK_STALLED, LOOK_UNHEALTHY, LOOK_UNKNOWN,
-        UNHEALTHY_STALLS,
+        LOOK_IDLE, LOOK_LONGEST, LOOK_PROGRESS, LOOK_SHORTEST, LOOK_STALLED, LOOK_UNHEALTHY,
+        LOOK_UNKNOWN, UNHEALTHY_STALLS,
     },
     pass::Pass,
     planned::arrived,
@@ -370,17 +370,20 @@ fn doing(status: &BlueGreenReleaseStatus, waits: &[Wait], first: Option<Wait>) -
     }
 }
 
-/// When to look at the latest. What is withdrawn and lives is watched: it must be put back as soon
-/// as it is missed.
+/// When to look at the latest, counted from the reading and not from now: it may be a kept one. What is
+/// withdrawn and lives is watched: it must be put back as soon as it is missed.
 fn watch(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Time {
     let mut targets = status.targets.iter();
     let withdrawn = targets.any(|target| !target.drain.is_empty() && serving(target));
-    pass.now
-        + if withdrawn {
-            pass.observation.pace.every
-        } else {
-            LOOK_PROGRESS
-        }
+    let every = if withdrawn {
+        pass.observation.pace.every
+    } else {
+        LOOK_PROGRESS
+    };
+    // A clock that was set back must not put the look off.
+    (pass.observation.began_at + every)
+        .min(pass.now + every)
+        .max(pass.now + LOOK_SHORTEST)
 }
 
 fn look_at(

@@ -19,8 +19,8 @@ pub const ENDED_SHOWN_LATEST: Duration = Duration::from_secs(10);
 /// ELB ends a delay within seconds; a minute leaves room for throttled readings.
 pub const DRAIN_MARGIN: Duration = Duration::from_secs(60);
 
-/// A shorter deregistration delay is pointed out where nobody has said how long requests take: browsers
-/// and proxies wait for an answer far longer than this.
+/// A shorter deregistration delay is pointed out where `drain.longestRequest` is not given: browsers and
+/// proxies wait for an answer far longer than this.
 pub const DELAY_USUAL: Duration = Duration::from_secs(15);
 
 /// What nodes of an Application Load Balancer get to learn of a change when `settle` is `Auto`.

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Health, Step, TargetId,
+    Group, Health, Step, TargetId,
     pass::Pass,
     preflight::Problem,
+    roles::serving,
     world::{World, id_of},
 };
 use bluegreen_api::{BlueGreenReleaseSpec, BlueGreenReleaseStatus, InstanceSelector, Reason, Time};
@@ -34,7 +35,7 @@ pub struct Claim {
     /// The targets of its record that have not ended.
     pub targets: Vec<TargetId>,
     /// The names of those target groups in which it has registered or withdrawn targets that it
-    /// still has.
+    /// still has, or that it replaces.
     pub worked: Vec<String>,
 }
 
@@ -53,11 +54,18 @@ impl Claim {
             let targets = status.targets.iter();
             targets.filter(|target| target.steps.terminated.is_none())
         };
-        let mut worked: Vec<String> = living()
+        // What a release in progress has stopped is its work, until the release has ended.
+        let in_progress = status.course.is_some();
+        let its_own = status
+            .targets
+            .iter()
+            .filter(|target| in_progress || target.steps.terminated.is_none());
+        let mut worked: Vec<String> = its_own
             .flat_map(|target| {
                 let registered = target.registrations.iter();
                 let registered = registered.filter(|r| r.requested_at.is_some());
-                let withdrawn = target.drain.iter().map(|drain| &drain.group);
+                let withdrawn = target.drain.iter().filter(|d| d.requested_at.is_some());
+                let withdrawn = withdrawn.map(|drain| &drain.group);
                 registered.map(|r| &r.group).chain(withdrawn).cloned()
             })
             .collect();
@@ -76,27 +84,26 @@ impl Claim {
         }
     }
 
-    /// Whether this release comes before the other one on a target group that both name: it has
-    /// changed targets of it and the other has not, or else it is the older one. `own` is the
+    /// Whether this release comes before the other one, where both name a target group: it has changed
+    /// targets in such a group and the other has not, or else it is the older one. `own` is the
     /// controller's region.
     ///
-    /// Of two releases exactly one comes first on a group, whoever asks.
+    /// Of two releases with a group in common exactly one comes first, whichever of them is asked.
     #[must_use]
     pub fn comes_before(&self, other: &Self, own: Option<&str>) -> bool {
         let region = |claim: &Self| claim.region.clone().or_else(|| own.map(str::to_owned));
-        if self.uid == other.uid || region(self) != region(other) {
+        let shared = || self.groups.iter().filter(|g| other.groups.contains(g));
+        if self.uid == other.uid || region(self) != region(other) || shared().next().is_none() {
             return false;
         }
-        let mut shared = self.groups.iter().filter(|g| other.groups.contains(g));
-        shared.any(
-            |group| match (self.worked.contains(group), other.worked.contains(group)) {
-                (true, false) => true,
-                (false, true) => false,
-                (true, true) | (false, false) => {
-                    (self.created, &self.uid) < (other.created, &other.uid)
-                }
-            },
-        )
+        let worked = |claim: &Self| shared().any(|group| claim.worked.contains(group));
+        match (worked(self), worked(other)) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => {
+                (self.created, &self.uid) < (other.created, &other.uid)
+            }
+        }
     }
 
     /// A target that both have, or would have, of all those that a release sees.
@@ -112,13 +119,13 @@ impl Claim {
         };
         let recorded = ours().find(|target| self.targets.contains(target));
         recorded.or_else(|| {
-            // The instances of the narrower of two selectors are instances of the wider one.
+            // Where its tags ask for no more than ours do, our instances are its instances. Where they
+            // ask for more, its record says which of ours it has.
             let tags = &selector(spec)?.tags;
-            let within = |narrow: &BTreeMap<String, String>, wide: &BTreeMap<String, String>| {
-                let mut wide = wide.iter();
-                wide.all(|(key, value)| narrow.get(key) == Some(value))
-            };
-            let same = within(tags, &self.tags) || within(&self.tags, tags);
+            let same = self
+                .tags
+                .iter()
+                .all(|(key, value)| tags.get(key) == Some(value));
             ours().find(|target| same && self.ports.contains(&target.port))
         })
     }
@@ -139,7 +146,11 @@ pub(super) fn ports(spec: &BlueGreenReleaseSpec) -> &[u16] {
 }
 
 /// The release that comes before this one on some target, if there is one.
-pub(super) fn claimed(pass: &Pass<'_>, world: &World<'_>) -> Option<Problem> {
+pub(super) fn claimed(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    status: &BlueGreenReleaseStatus,
+) -> Option<Problem> {
     let claims = pass.observation.claims.iter();
     let mut shared = claims.filter_map(|claim| Some((claim, claim.shares(pass.spec(), world)?)));
     let (claim, target) = shared.next()?;
@@ -150,23 +161,41 @@ pub(super) fn claimed(pass: &Pass<'_>, world: &World<'_>) -> Option<Problem> {
     Some(Problem {
         reason: Reason::ClaimedByAnother,
         message: format!(
-            "target {target} of target group {} belongs to release {} too, which comes first; delete one of the two, or give this one other instances, ports or target groups: it changes nothing until then",
+            "target {target} of target group {} belongs to release {} too, which comes first, so this one changes nothing{}; delete one of the two, or create this one anew with other instances, ports or target groups",
             group.map_or("", String::as_str),
-            claim.release
+            claim.release,
+            withdrawn(status)
         ),
     })
 }
 
-/// Whether a step puts back what lives where nobody serves: the one thing that is done to what
-/// another release has.
-pub(super) fn mends(world: &World<'_>, step: &Step) -> bool {
+/// What a release has withdrawn and not stopped, in words.
+fn withdrawn(status: &BlueGreenReleaseStatus) -> String {
+    let targets = status.targets.iter();
+    let out: Vec<String> = targets
+        .filter(|target| !target.drain.is_empty() && serving(target))
+        .map(|target| id_of(target).to_string())
+        .collect();
+    match out.as_slice() {
+        [] => String::new(),
+        out => format!(" (it has withdrawn {})", out.join(", ")),
+    }
+}
+
+/// Whether a step may be made while another release comes first: it puts back what the other one does
+/// not have, or where no target is healthy.
+pub(super) fn mends(pass: &Pass<'_>, world: &World<'_>, step: &Step) -> bool {
     match step {
-        Step::Register { group, .. } => world.groups.get(*group).is_some_and(|group| {
-            group
-                .targets
-                .values()
-                .all(|health| *health != Health::Healthy)
-        }),
+        Step::Register { group, targets } => {
+            let claims = &pass.observation.claims;
+            let others = |target: &TargetId| claims.iter().any(|c| c.targets.contains(target));
+            let healthy = |group: &&Group| {
+                let mut targets = group.targets.values();
+                targets.any(|health| *health == Health::Healthy)
+            };
+            let none_healthy = !world.groups.get(*group).is_some_and(healthy);
+            none_healthy || !targets.iter().any(others)
+        }
         Step::Claim { .. }
         | Step::RemoveFinalizer
         | Step::Deregister { .. }

@@ -60,7 +60,10 @@ pub(super) fn waits(
 /// port is watched instead of Systems Manager.
 fn commanded(pass: &Pass<'_>, target: &TargetStatus, since: Time) -> Time {
     match ports::at_work(pass.observation, target) {
-        Some(StepKind::Start) => pass.now + in_turn(pass, LOOK_STARTING),
+        Some(StepKind::Start) => {
+            let pause = pass.now.since(since).divided_by(COMMAND_SHARE);
+            pass.now + in_turn(pass, pause.max(LOOK_STARTING).min(LOOK_LONGEST))
+        }
         Some(_) => pass.now + LOOK_LONGEST,
         None => look_again(since, pass.now),
     }

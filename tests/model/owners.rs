@@ -82,6 +82,14 @@ fn of_two_releases_exactly_one_comes_first_on_a_group() {
             assert!(first[1], "who has changed targets comes first: {other:?}");
         }
     }
+    // Each has begun in one of two groups: still one of them comes first.
+    let begun = |uid: &str, group: &str| Claim {
+        groups: vec!["g0".to_owned(), "g1".to_owned()],
+        worked: vec![group.to_owned()],
+        ..claim(&scenario, uid)
+    };
+    let (one, other) = (begun("a", "g0"), begun("b", "g1"));
+    assert!(one.comes_before(&other, own) && !other.comes_before(&one, own));
     let ours = claim(&scenario, "a");
     let elsewhere = |change: fn(&mut Claim)| {
         let mut other = claim(&scenario, "0");
@@ -129,10 +137,10 @@ fn who_names_other_targets_of_the_same_group_is_no_obstacle() {
         other.tags = BTreeMap::from([("team".to_owned(), "red".to_owned())]);
     }));
     assert!(
-        !begins(|other| {
+        begins(|other| {
             other.tags.insert("team".to_owned(), "red".to_owned());
         }),
-        "some of the instances are of the other one too"
+        "it asks for more, and its record has none of ours"
     );
     assert!(
         !begins(|other| {
@@ -141,6 +149,19 @@ fn who_names_other_targets_of_the_same_group_is_no_obstacle() {
         }),
         "whatever its tags: its record has a target"
     );
+}
+
+#[test]
+fn a_narrower_selector_is_claimed_by_a_wider_one() {
+    let scenario = in_place();
+    let mut narrow = release(&scenario);
+    let hosts = narrow.spec.fleet.hosts.as_mut().expect("a fleet of hosts");
+    hosts
+        .selector
+        .tags
+        .insert("team".to_owned(), "red".to_owned());
+    let decision = first(&scenario, &narrow, claim(&scenario, "older"));
+    assert!(stalls(&decision), "{}", decision.status.message);
 }
 
 #[test]

@@ -302,6 +302,8 @@ impl Field {
         broken["spec"] = json!({ "version": 7 });
         let mut unfit = manifest(&self.namespace, UNFIT_VERSION);
         unfit["metadata"]["name"] = json!("unfit");
+        // It must not claim the targets of the release.
+        unfit["spec"]["fleet"]["hosts"]["selector"]["tags"] = json!({ "app": "unfit" });
         let file = cluster.folder().join("broken.json");
         let both = json!({ "apiVersion": "v1", "kind": "List", "items": [broken, unfit] });
         std::fs::write(&file, both.to_string()).unwrap();

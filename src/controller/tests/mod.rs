@@ -6,6 +6,7 @@
 
 mod cached;
 mod cloud;
+mod confirmed;
 mod election;
 mod logs;
 mod page;

@@ -233,19 +233,30 @@ pub(super) fn s13_no_effect_without_sight(decided: &Decided<'_>) -> Option<Strin
 /// Needs the observation and the effect.
 pub(super) fn s16_one_owner(decided: &Decided<'_>) -> Option<String> {
     let step = decided.decision.step.as_ref()?;
-    let concerned = concerned(step);
+    let named: Vec<TargetId> = match step {
+        Step::Register { targets, .. } | Step::Deregister { targets, .. } => targets.clone(),
+        Step::Claim { .. } | Step::RemoveFinalizer | Step::Send(_) | Step::Terminate { .. } => {
+            Vec::new()
+        }
+    };
+    let hosts = match step {
+        Step::Send(_) | Step::Terminate { .. } => concerned(step),
+        Step::Claim { .. }
+        | Step::RemoveFinalizer
+        | Step::Register { .. }
+        | Step::Deregister { .. } => Vec::new(),
+    };
     let claims = decided.observation.claims.iter();
-    let claim = claims
+    let (claim, target) = claims
         .flat_map(|claim| claim.targets.iter().map(move |target| (claim, target)))
-        .find(|(_, target)| concerned.contains(&target.id.as_str()));
-    let (claim, target) = claim?;
-    let nobody_serves = |index: usize| {
+        .find(|(_, target)| named.contains(target) || hosts.contains(&target.id.as_str()))?;
+    let none_serves = |index: usize| {
         let group = decided.observation.groups.get(index)?.known()?;
         let mut listed = group.targets.values();
         Some(!listed.any(|health| *health == Health::Healthy))
     };
     match step {
-        Step::Register { group, .. } if nobody_serves(*group) == Some(true) => None,
+        Step::Register { group, .. } if none_serves(*group) == Some(true) => None,
         Step::Register { .. }
         | Step::Deregister { .. }
         | Step::Send(_)

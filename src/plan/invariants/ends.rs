@@ -92,7 +92,8 @@ pub(super) fn s6_conserved(written: &Written<'_>) -> Option<String> {
     let others = |target: &TargetStatus| {
         let mut stay = after.targets.iter().filter(lives);
         let beside = stay.any(|other| other.id == target.id && other.port != target.port);
-        written.before.course.is_none() && target.process.is_none() && beside
+        let unused = target.process.is_none() && target.steps.healthy.is_none();
+        written.before.course.is_none() && unused && beside
     };
     let mut known = written.before.targets.iter().filter(lives);
     if let Some(lost) = known.find(|target| same(after, target).is_none() && !others(target)) {

@@ -225,7 +225,7 @@ pub const ALL: [Invariant; 31] = [
     ),
     invariant(
         "S16",
-        "what another release has is left alone, but where nobody serves",
+        "what another release has is left alone, unless no target serves",
         OfDecision(effects::s16_one_owner),
     ),
     invariant(

@@ -238,6 +238,8 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
     let at_rest = (resting && !begins).then_some(OLD_AT_REST);
     // A person who mends what holds a release up waits for the next look.
     let under_way = !resting && status.phase != Phase::Stalled;
+    // What is stopped must be the release's own at that moment.
+    let stops = living().any(|target| drain::may_be_over(spec, target, now));
     Needs {
         commands,
         probes,
@@ -249,7 +251,7 @@ pub fn needs(spec: &BlueGreenReleaseSpec, status: &BlueGreenReleaseStatus, now: 
         } else {
             Vec::new()
         },
-        fleet_may_be_old: at_rest.or(under_way.then_some(FLEET_UNDER_WAY)),
+        fleet_may_be_old: at_rest.or((under_way && !stops).then_some(FLEET_UNDER_WAY)),
         descriptions_may_be_old: at_rest.or(under_way.then_some(DESCRIPTIONS_UNDER_WAY)),
         revisions: revisions::needed(spec, status),
     }

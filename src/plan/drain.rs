@@ -287,6 +287,22 @@ fn longest(durations: impl Iterator<Item = Duration>) -> Duration {
     durations.max().unwrap_or_default()
 }
 
+/// Whether a drain may be proven by the next reading, or is proven.
+pub(super) fn may_be_over(spec: &BlueGreenReleaseSpec, target: &TargetStatus, now: Time) -> bool {
+    let expected = |drain: &GroupDrain| expected_at(target, drain).is_some_and(|at| now >= at);
+    let in_flight = spec
+        .drain
+        .in_flight
+        .as_ref()
+        .filter(|_| spec.drain.early_finish);
+    let quiet = match (in_flight, &target.quiet) {
+        (Some(in_flight), Some(quiet)) => now >= quiet.since + in_flight.quiet_for,
+        (Some(_) | None, _) => false,
+    };
+    let proven = target.steps.drained.is_some() || target.steps.unproven.is_some();
+    !target.drain.is_empty() && (proven || quiet || target.drain.iter().all(expected))
+}
+
 /// Every reading of a whole quiet period, which began after settle, was quiet.
 fn quiet_long_enough(pass: &Pass<'_>, target: &TargetStatus, probe: Option<Probed>) -> bool {
     let (Some(in_flight), Some(quiet), Some(probed)) =

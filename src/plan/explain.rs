@@ -6,7 +6,7 @@ use super::{
     Failure, FailureKind,
     limits::{
         LOOK_IDLE, LOOK_LONGEST, LOOK_PROGRESS, LOOK_SHORTEST, LOOK_STALLED, LOOK_UNHEALTHY,
-        LOOK_UNKNOWN, UNHEALTHY_STALLS,
+        LOOK_UNKNOWN, READING_TAKES, UNHEALTHY_STALLS,
     },
     pass::Pass,
     planned::arrived,
@@ -380,8 +380,14 @@ fn watch(pass: &Pass<'_>, status: &BlueGreenReleaseStatus) -> Time {
     } else {
         LOOK_PROGRESS
     };
+    let kept = pass.now.since(pass.observation.began_at) > READING_TAKES;
+    let read_at = if kept {
+        pass.observation.began_at
+    } else {
+        pass.now
+    };
     // A clock that was set back must not put the look off.
-    (pass.observation.began_at + every)
+    (read_at + every)
         .min(pass.now + every)
         .max(pass.now + LOOK_SHORTEST)
 }

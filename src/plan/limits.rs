@@ -92,6 +92,9 @@ pub const OLD_AT_REST: Duration = Duration::from_secs(10 * 60);
 /// looks in between they are read every [`LOOK_WITHDRAWN`].
 pub const OLD_MEANWHILE: Duration = Duration::from_secs(4);
 
+/// An observation that began longer ago has a kept reading in it, or one that was slow.
+pub const READING_TAKES: Duration = Duration::from_secs(1);
+
 /// A command that was sent less long ago has not reached its host.
 pub const SENT_JUST_NOW: Duration = Duration::from_millis(250);
 
@@ -101,7 +104,7 @@ pub const LOOK_STARTING: Duration = Duration::from_millis(600);
 
 /// How old the reading of the fleet may be for a release in progress: an instance that stops shows
 /// at once in the health of its targets.
-pub const FLEET_UNDER_WAY: Duration = Duration::from_secs(60);
+pub const FLEET_UNDER_WAY: Duration = Duration::from_secs(40);
 
 /// How old the descriptions of target groups may be for a release in progress that nothing holds up:
 /// what they say was looked at before it began, and proofs rest on the readings of the targets.

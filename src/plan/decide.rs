@@ -101,7 +101,7 @@ fn its_own(
 }
 
 /// Another release has the same targets and comes first: this one changes nothing, and may go. But
-/// where no target serves, it puts back what lives.
+/// it puts back what it has withdrawn itself, and what lives where no target serves.
 fn anothers(
     pass: &Pass<'_>,
     world: &World<'_>,
@@ -132,7 +132,7 @@ fn mending(
     for converge in [converge::finish, converge::next] {
         let mut mended = status.clone();
         let step = converge(pass, world, &mut mended);
-        if let Some(step) = step.filter(|step| owners::mends(pass, world, step)) {
+        if let Some(step) = step.filter(|step| owners::mends(pass, world, status, step)) {
             *status = mended;
             return Some(step);
         }

@@ -182,9 +182,14 @@ fn withdrawn(status: &BlueGreenReleaseStatus) -> String {
     }
 }
 
-/// Whether a step may be made while another release comes first: it puts back what the other one does
-/// not have, or where no target is healthy.
-pub(super) fn mends(pass: &Pass<'_>, world: &World<'_>, step: &Step) -> bool {
+/// Whether a step may be made while another release comes first: it puts back what this one has
+/// withdrawn and the other does not have, or it registers where no target is healthy.
+pub(super) fn mends(
+    pass: &Pass<'_>,
+    world: &World<'_>,
+    before: &BlueGreenReleaseStatus,
+    step: &Step,
+) -> bool {
     match step {
         Step::Register { group, targets } => {
             let claims = &pass.observation.claims;
@@ -194,7 +199,11 @@ pub(super) fn mends(pass: &Pass<'_>, world: &World<'_>, step: &Step) -> bool {
                 targets.any(|health| *health == Health::Healthy)
             };
             let none_healthy = !world.groups.get(*group).is_some_and(healthy);
-            none_healthy || !targets.iter().any(others)
+            let withdrawn = |target: &TargetId| {
+                let mut records = before.targets.iter().filter(|t| id_of(t) == *target);
+                records.any(|record| !record.drain.is_empty())
+            };
+            none_healthy || targets.iter().all(|t| withdrawn(t) && !others(t))
         }
         Step::Claim { .. }
         | Step::RemoveFinalizer
